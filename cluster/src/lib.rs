@@ -1,0 +1,9 @@
+//! The brain of Caracal.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`backbone`] | LongCat-Flash: layers, cache, heads |
+//! | [`engine`] | sessions that prefill, decode, check-point and roll back |
+
+pub mod backbone;
+pub mod engine;

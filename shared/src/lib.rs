@@ -1,0 +1,4 @@
+//! The rules of Caracal that need no tensor, no socket, no clock and no file.
+#![no_std]
+
+extern crate alloc;

@@ -1,0 +1,6 @@
+//! Goldens of backbone.
+
+use super::Entry;
+
+/// Checks of this family.
+pub(super) const ENTRIES: &[Entry] = &[];

@@ -1,0 +1,6 @@
+//! Goldens of prompt.
+
+use super::Entry;
+
+/// Checks of this family.
+pub(super) const ENTRIES: &[Entry] = &[];

@@ -1,0 +1,6 @@
+//! Goldens of vision.
+
+use super::Entry;
+
+/// Checks of this family.
+pub(super) const ENTRIES: &[Entry] = &[];

@@ -1,0 +1,1 @@
+//! backbone: see main.rs.

@@ -1,0 +1,6 @@
+//! Files and inputs that are wrong: an error that names what is wrong and what to do, never a panic.
+
+mod audio;
+mod backbone;
+mod codec;
+mod vision;

@@ -1,0 +1,5 @@
+//! The streaming law, for every streaming module.
+
+mod audio;
+mod codec;
+mod vision;

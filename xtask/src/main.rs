@@ -1,0 +1,2 @@
+//! Caracal's own commands: `cargo xtask --help`.
+fn main() {}
