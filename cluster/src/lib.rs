@@ -4,6 +4,10 @@
 //! |---|---|
 //! | [`backbone`] | LongCat-Flash: layers, cache, heads |
 //! | [`engine`] | sessions that prefill, decode, check-point and roll back |
+//! | [`generate`] | a conversation file in, reply text, codes and sound out |
+//! | [`io`] | what waits for the world outside |
 
 pub mod backbone;
 pub mod engine;
+pub mod generate;
+pub mod io;
