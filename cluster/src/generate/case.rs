@@ -20,10 +20,11 @@ mod meta;
 
 use std::path::{Path, PathBuf};
 
+use caracal_edge::vision::VideoOptions;
 use serde_json::Value;
 
 use fields::Fields;
-pub use meta::{InterleavedMeta, SampleStrategy, VideoMeta};
+pub use meta::InterleavedMeta;
 
 /// Largest conversation file: room for hours of spoken history as codes, 16 bytes a frame, and no more.
 const CASE_BYTES_MAX: u64 = 16 << 20;
@@ -85,7 +86,7 @@ pub enum CaseItem {
         /// The clip.
         video: PathBuf,
         /// How to sample it.
-        meta: VideoMeta,
+        meta: VideoOptions,
     },
     /// A clip and sound, cut into chunks that alternate.
     Interleaved {
@@ -166,14 +167,14 @@ fn read_item(folder: &Path, mut fields: Fields) -> Result<CaseItem, CaseError> {
         "text" => CaseItem::Text(fields.string("text")?),
         "audio" => CaseItem::Audio(paths(folder, &mut fields, "audio")?),
         "image" => CaseItem::Image(folder.join(fields.string("image")?)),
-        "video" => CaseItem::Video { video: folder.join(fields.string("video")?), meta: VideoMeta::read(&mut meta)? },
+        "video" => CaseItem::Video { video: folder.join(fields.string("video")?), meta: meta::video(&mut meta)? },
         "multimodal_interleaved" => {
             let value = fields.take("multimodal_interleaved")?;
             let mut inner = fields.inside("multimodal_interleaved", value)?;
             let video = folder.join(inner.string("video")?);
             let audio = if inner.has("audio") { paths(folder, &mut inner, "audio")? } else { Vec::new() };
             inner.close(&[])?;
-            CaseItem::Interleaved { video, audio, meta: InterleavedMeta::read(&mut meta)? }
+            CaseItem::Interleaved { video, audio, meta: meta::interleaved(&mut meta)? }
         }
         "audio_codec" => CaseItem::AudioCodec { text: fields.string("audio_codec")?, segments: segments(&mut meta)? },
         other => {

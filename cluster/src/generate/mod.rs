@@ -6,4 +6,4 @@
 
 pub mod case;
 
-pub use case::{Case, CaseError, CaseItem, CaseMessage, InterleavedMeta, VideoMeta};
+pub use case::{Case, CaseError, CaseItem, CaseMessage, InterleavedMeta};

@@ -8,4 +8,4 @@
 pub mod ffmpeg;
 pub mod video;
 
-pub use video::{RgbPicture, VideoError, VideoFile};
+pub use video::{VideoError, VideoFile};

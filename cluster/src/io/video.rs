@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use caracal_edge::vision::{PICTURE_PIXELS_MAX, Picture};
 use serde::Deserialize;
 
 use super::ffmpeg::{self, Running};
@@ -12,8 +13,6 @@ use super::ffmpeg::{self, Running};
 /// Different pictures read from one clip. The rules take 256 of a `video` item and two a second of an interleaved one:
 /// this is eight and a half minutes, more than a context of 128 K tokens holds.
 pub const PICTURES_MAX: usize = 1024;
-/// Pixels of one picture: 8K, 7680 x 4320, with a margin. A larger one is taken for damage.
-pub const PICTURE_PIXELS_MAX: usize = 1 << 26;
 /// Channels of a sound track that are averaged: 22.2 surround has the most.
 const CHANNELS_MAX: usize = 24;
 
@@ -64,17 +63,6 @@ pub enum VideoError {
         /// What was asked for and what is possible.
         problem: String,
     },
-}
-
-/// One picture of a clip, upright, as a player shows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RgbPicture {
-    /// Pixels in a row.
-    pub width: usize,
-    /// Rows.
-    pub height: usize,
-    /// Red, green, blue for each pixel, row by row.
-    pub rgb: Vec<u8>,
 }
 
 /// A video file that was looked at once.
@@ -259,11 +247,11 @@ pub struct Pictures {
     running: Option<Running>,
     indices: Vec<i64>,
     given: usize,
-    last: Option<RgbPicture>,
+    last: Option<Picture>,
 }
 
 impl Iterator for Pictures {
-    type Item = Result<RgbPicture, VideoError>;
+    type Item = Result<Picture, VideoError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let index = *self.indices.get(self.given)?;
@@ -283,7 +271,7 @@ impl Iterator for Pictures {
 }
 
 impl Pictures {
-    fn read(&mut self, index: i64) -> Result<RgbPicture, VideoError> {
+    fn read(&mut self, index: i64) -> Result<Picture, VideoError> {
         let running = self.running.as_mut().expect("the child runs while pictures are wanted");
         match read_ppm(&mut running.output) {
             Ok(picture) => Ok(picture),
@@ -299,7 +287,7 @@ impl Pictures {
 }
 
 /// Reads one picture in the PPM format: `P6`, width, height, 255, each ended by one white space; then the bytes.
-fn read_ppm(input: &mut impl Read) -> Result<RgbPicture, String> {
+fn read_ppm(input: &mut impl Read) -> Result<Picture, String> {
     let mut word = || -> Result<String, String> {
         let mut text = String::new();
         loop {
@@ -313,18 +301,16 @@ fn read_ppm(input: &mut impl Read) -> Result<RgbPicture, String> {
         }
     };
     let (magic, width, height, most) = (word()?, word()?, word()?, word()?);
-    let (Ok(width), Ok(height)) = (width.parse::<usize>(), height.parse::<usize>()) else {
+    let (Ok(width), Ok(height)) = (width.parse::<u32>(), height.parse::<u32>()) else {
         return Err(format!("no size in the header: {width} x {height}"));
     };
-    let pixels = width.checked_mul(height).filter(|p| (1..=PICTURE_PIXELS_MAX).contains(p));
-    match pixels {
-        Some(pixels) if magic == "P6" && most == "255" => {
-            let mut rgb = vec![0; pixels * 3];
-            input.read_exact(&mut rgb).map_err(|_| "the stream ends inside it".to_string())?;
-            Ok(RgbPicture { width, height, rgb })
-        }
-        _ => Err(format!("{width} x {height} pixels, 1 to {PICTURE_PIXELS_MAX} are possible")),
+    let pixels = u64::from(width) * u64::from(height);
+    if magic != "P6" || most != "255" || pixels > PICTURE_PIXELS_MAX {
+        return Err(format!("{width} x {height} pixels, {PICTURE_PIXELS_MAX} are possible"));
     }
+    let mut rgb = vec![0; 3 * pixels as usize];
+    input.read_exact(&mut rgb).map_err(|_| "the stream ends inside it".to_string())?;
+    Picture::new("video picture", height, width, rgb).map_err(|e| e.to_string())
 }
 
 /// `30000/1001` as a number, if it is a usable rate.
@@ -356,7 +342,7 @@ mod tests {
             assert!(read_ppm(&mut &bytes[..]).is_err(), "{}", String::from_utf8_lossy(bytes));
         }
         let picture = read_ppm(&mut &b"P6\n2 1\n255\nabcdef"[..]).expect("a whole picture");
-        assert_eq!(picture, RgbPicture { width: 2, height: 1, rgb: b"abcdef".to_vec() });
+        assert_eq!((picture.width(), picture.height(), picture.rgb()), (2, 1, &b"abcdef"[..]));
     }
 
     #[test]

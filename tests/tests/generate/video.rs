@@ -3,13 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use caracal_cluster::io::{RgbPicture, VideoError, VideoFile};
+use caracal_cluster::io::{VideoError, VideoFile};
+use caracal_edge::vision::Picture;
 
 fn demo(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("data/demo").join(name)
 }
 
-fn pictures(video: &VideoFile, indices: &[i64]) -> Vec<RgbPicture> {
+fn pictures(video: &VideoFile, indices: &[i64]) -> Vec<Picture> {
     video.pictures(indices).expect("legal indices").collect::<Result<_, _>>().expect("the clip decodes")
 }
 
@@ -44,11 +45,11 @@ fn each_index_gives_its_own_picture() {
     let video = VideoFile::open(&make(folder.path(), "levels.mkv", &grey)).unwrap();
     assert_eq!(video.rate().unwrap(), (60, 30.0));
     for indices in [vec![0, 1, 2, 3], vec![0, 0, 7, 7, 7, 59], (0..60).collect(), vec![59], vec![]] {
-        let found: Vec<i64> = pictures(&video, &indices).iter().map(|p| (f64::from(p.rgb[0]) / 3.0).round() as i64).collect();
+        let found: Vec<i64> = pictures(&video, &indices).iter().map(|p| (f64::from(p.rgb()[0]) / 3.0).round() as i64).collect();
         assert_eq!(found, indices);
     }
     let one = &pictures(&video, &[5])[0];
-    assert_eq!((one.width, one.height, one.rgb.len()), (64, 48, 64 * 48 * 3));
+    assert_eq!((one.width(), one.height(), one.rgb().len()), (64, 48, 64 * 48 * 3));
 }
 
 /// Uneven timestamps must neither repeat nor drop a picture.
@@ -61,7 +62,7 @@ fn a_clip_of_uneven_rate_gives_every_picture_once() {
             .unwrap();
     let (count, _) = video.rate().unwrap();
     assert_eq!(count, 60);
-    let found: Vec<u8> = pictures(&video, &(0..60).collect::<Vec<_>>()).iter().map(|p| p.rgb[0] / 3).collect();
+    let found: Vec<u8> = pictures(&video, &(0..60).collect::<Vec<_>>()).iter().map(|p| p.rgb()[0] / 3).collect();
     assert_eq!(found, (0..60).collect::<Vec<u8>>());
 }
 

@@ -1,5 +1,7 @@
 //! The published example conversations are read; everything else is refused by place.
 
+use caracal_edge::vision::InterleavedOptions;
+
 use super::*;
 
 fn parse(text: &str) -> Result<Case, String> {
@@ -21,20 +23,13 @@ fn every_item_type_is_read() {
     assert_eq!(item(r#"{"type": "image", "image": "p.png", "meta": {}}"#).unwrap(), CaseItem::Image("folder/p.png".into()));
     let published = r#"{"type": "video", "video": "v.mp4", "meta": {"read_image_fps": 1, "bound": [2.0, 5.0], "frame_sample_strategy": null,
         "average_sample_num_frame_per_video": 8, "sequential_sample_num_frame_per_sec": 1, "sequential_max_num_sample_frame": 32}}"#;
-    let meta = VideoMeta { bound: Some([2.0, 5.0]), ..VideoMeta::default() };
+    let meta = VideoOptions { bound: Some([2.0, 5.0]), ..VideoOptions::default() };
     assert_eq!(item(published).unwrap(), CaseItem::Video { video: "folder/v.mp4".into(), meta });
     let published = r#"{"type": "multimodal_interleaved", "multimodal_interleaved": {"video": "v.mp4", "audio": "q.wav"},
         "meta": {"frame_sample_strategy": "sequential", "average_sample_num_frame_per_video": 8, "sequential_sample_num_frame_per_sec": 1,
         "use_audio_track": false, "time_offset": 0.0, "video_frame_pre_resize": false, "video_max_resolution": 720,
         "sequential_max_num_sample_frame": -1, "bound": null}}"#;
-    let meta = InterleavedMeta {
-        strategy: SampleStrategy::Sequential,
-        units_per_second: 1.0,
-        units_max: None,
-        use_audio_track: false,
-        time_offset: 0.0,
-        bound: None,
-    };
+    let meta = InterleavedMeta { sampling: InterleavedOptions::default(), average: false, use_audio_track: false };
     assert_eq!(item(published).unwrap(), CaseItem::Interleaved { video: "folder/v.mp4".into(), audio: vec!["folder/q.wav".into()], meta });
     let spoken =
         r#"{"type": "audio_codec", "audio_codec": "a</pause>b", "meta": {"codec_ids": [[[0, 1, 2, 3]], [[4, 5, 6, 7], [8, 9, 10, 11]]]}}"#;
