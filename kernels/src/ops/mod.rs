@@ -5,11 +5,15 @@
 //! the same bit for bit whatever else is in the batch: continuous batching and chunked prefill rest on that
 //! (`docs/decisions/0002-row-invariant-cpu-kernels.md`).
 
+mod head_linear;
 mod linear;
+mod mla_attention;
 mod rms_norm;
 mod swiglu;
 
+pub use head_linear::head_linear;
 pub use linear::{linear, linear_rows};
+pub use mla_attention::{LatentBlocks, QueryContext, mla_attention_rows};
 pub use rms_norm::{rms_norm, rms_norm_row};
 pub use swiglu::{silu, swiglu};
 
