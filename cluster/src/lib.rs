@@ -11,3 +11,8 @@ pub mod backbone;
 pub mod engine;
 pub mod generate;
 pub mod io;
+//! | [`tokenizer`] | the tokenizer file of a checkpoint |
+
+pub mod backbone;
+pub mod engine;
+pub mod tokenizer;

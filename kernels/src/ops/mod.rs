@@ -6,12 +6,16 @@
 //! (`docs/decisions/0002-row-invariant-cpu-kernels.md`).
 
 mod attention;
+mod head_linear;
 mod linear;
+mod mla_attention;
 mod rms_norm;
 mod swiglu;
 
 pub use attention::attention;
+pub use head_linear::head_linear;
 pub use linear::{linear, linear_rows};
+pub use mla_attention::{LatentBlocks, QueryContext, mla_attention_rows};
 pub use rms_norm::{rms_norm, rms_norm_row};
 pub use swiglu::{silu, swiglu};
 
