@@ -8,6 +8,7 @@
 mod attention;
 mod conv1d;
 mod conv_layout;
+mod fsmn_memory;
 mod head_linear;
 mod linear;
 mod lstm_cell;
@@ -19,6 +20,7 @@ mod swiglu;
 pub use attention::attention;
 pub use conv1d::{Conv1dShape, conv1d};
 pub use conv_layout::ConvLayout;
+pub use fsmn_memory::fsmn_memory;
 pub use head_linear::head_linear;
 pub use linear::{linear, linear_rows};
 pub use lstm_cell::lstm_cell;
