@@ -4,12 +4,16 @@
 //! |---|---|
 //! | [`backbone`] | LongCat-Flash: layers, cache, heads |
 //! | [`engine`] | sessions that prefill, decode, check-point and roll back |
+//! | [`sampler`] | logits to text tokens |
 //! | [`tokenizer`] | the tokenizer file of a checkpoint |
+//! | [`model`] | a model folder, of which each run loads what it needs |
 //! | [`generate`] | a conversation file in, reply text, codes and sound out |
 //! | [`io`] | what waits for the world outside |
 
 pub mod backbone;
 pub mod engine;
+pub mod sampler;
 pub mod tokenizer;
+pub mod model;
 pub mod generate;
 pub mod io;
