@@ -33,7 +33,7 @@ pub struct Arguments {
     /// Conversation file.
     case: PathBuf,
     /// Folder for `<case>.json` and `<case>.wav`.
-    #[arg(long, value_name = "DIR", default_value = ".")]
+    #[arg(long, value_name = "DIR", default_value = "replies")]
     out: PathBuf,
     /// Most steps of the reply, 60 ms of speech each.
     #[arg(long, value_name = "N", default_value_t = REPLY_STEPS_MAX, value_parser = clap::value_parser!(u32).range(1..))]
