@@ -24,6 +24,8 @@ pub enum Init {
     Zeros,
     /// All one.
     Ones,
+    /// All of this value.
+    Constant(f32),
     /// Normal with this standard deviation.
     Normal(f32),
     /// Uniform between plus and minus this bound.
@@ -208,6 +210,7 @@ fn draw(rng: &mut StdRng, count: usize, init: Init) -> Vec<f32> {
     match init {
         Init::Zeros => vec![0.0; count],
         Init::Ones => vec![1.0; count],
+        Init::Constant(value) => vec![value; count],
         Init::Uniform(bound) => (0..count).map(|_| rng.random_range(-bound..=bound)).collect(),
         Init::Normal(deviation) => {
             // Box-Muller, two values a draw.

@@ -5,10 +5,12 @@
 //! the same bit for bit whatever else is in the batch: continuous batching and chunked prefill rest on that
 //! (`docs/decisions/0002-row-invariant-cpu-kernels.md`).
 
+mod attention;
 mod linear;
 mod rms_norm;
 mod swiglu;
 
+pub use attention::attention;
 pub use linear::{linear, linear_rows};
 pub use rms_norm::{rms_norm, rms_norm_row};
 pub use swiglu::{silu, swiglu};
