@@ -6,11 +6,13 @@
 //! (`docs/decisions/0002-row-invariant-cpu-kernels.md`).
 
 mod attention;
+mod fsmn_memory;
 mod linear;
 mod rms_norm;
 mod swiglu;
 
 pub use attention::attention;
+pub use fsmn_memory::fsmn_memory;
 pub use linear::{linear, linear_rows};
 pub use rms_norm::{rms_norm, rms_norm_row};
 pub use swiglu::{silu, swiglu};
