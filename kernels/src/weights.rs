@@ -95,6 +95,12 @@ impl<'a> Weights<'a> {
         Self { prefix: format!("{}{name}.", self.prefix), ..self.clone() }
     }
 
+    /// The same place with parameters in another number format: for the few that must stay f32.
+    #[must_use]
+    pub fn in_dtype(&self, dtype: DType) -> Self {
+        Self { dtype, ..self.clone() }
+    }
+
     /// The device that parameters are put on.
     pub fn device(&self) -> &Device {
         &self.device
@@ -196,6 +202,9 @@ impl<'a> Weights<'a> {
             row.iter_mut().for_each(|v| *v = (f64::from(*v) * f64::from(gain) / norm) as f32);
         }
         Ok(values)
+    /// A parameter whose values the caller has read from the file itself: for formats of one network only.
+    pub fn supplied<const D: usize>(&self, name: &str, shape: [usize; D], values: Vec<f32>) -> Param<Tensor<D>> {
+        self.register(format!("{}{name}", self.prefix), Stored::Plain, self.tensor(values, shape, self.dtype))
     }
 
     /// A constant tensor on this place's device and in its number format.
