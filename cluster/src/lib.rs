@@ -9,3 +9,5 @@
 pub mod backbone;
 pub mod engine;
 pub mod sampler;
+//! | [`tokenizer`] | the tokenizer file of a checkpoint |
+pub mod tokenizer;
