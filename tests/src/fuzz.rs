@@ -1,1 +1,7 @@
 //! Fuzz targets as plain functions: cargo-fuzz runs them for hours, the test suite over a few thousand mutations.
+//! What fuzzers feed with bytes: each function must return for any input, and never panic.
+
+pub mod cmvn;
+pub mod mutate;
+
+pub use cmvn::cmvn;
