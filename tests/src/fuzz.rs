@@ -1,0 +1,5 @@
+//! Fuzz targets as plain functions: cargo-fuzz runs them for hours, the test suite over a few thousand mutations.
+
+mod image_size;
+
+pub use image_size::image_size;
