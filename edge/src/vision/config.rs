@@ -11,7 +11,7 @@ use std::path::Path;
 use caracal_kernels::LoadError;
 use caracal_kernels::checkpoint::{read_config, refuse_unknown_keys};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{PixelLimits, SizeRule};
 
@@ -46,16 +46,13 @@ const LAYERS_MAX: usize = 1 << 10;
 const FACTOR_MAX: u64 = super::PICTURE_SIDE_MAX as u64;
 
 /// Everything that `vision/config.json` says.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct VisionConfig {
     /// The encoder and the projector.
-    #[serde(flatten)]
     pub vit: VitConfig,
     /// From pixels to patch rows.
-    #[serde(flatten)]
     pub preprocess: PreprocessConfig,
     /// From projected tokens to the tokens that the language model gets.
-    #[serde(flatten)]
     pub post_squeeze: PostSqueezeConfig,
 }
 
@@ -240,11 +237,21 @@ impl VisionConfig {
         let file = &folder.join(CONFIG_FILE);
         let config = Self { vit: read_config(file)?, preprocess: read_config(file)?, post_squeeze: read_config(file)? };
         let mut rest: BTreeMap<String, Value> = read_config(file)?;
-        let known = serde_json::to_value(&config).expect("a config of plain values");
-        rest.retain(|key, _| known.get(key).is_none());
+        let known = config.to_json();
+        rest.retain(|key, _| !known.contains_key(key));
         refuse_unknown_keys(file, &rest, KNOWN_UNUSED)?;
         config.check(file)?;
         Ok(config)
+    }
+
+    /// The file that [`VisionConfig::read`] reads as this config.
+    pub fn to_json(&self) -> Map<String, Value> {
+        let parts = [serde_json::to_value(&self.vit), serde_json::to_value(&self.preprocess), serde_json::to_value(&self.post_squeeze)];
+        let keys = |part: serde_json::Result<Value>| match part {
+            Ok(Value::Object(keys)) => keys,
+            other => unreachable!("a struct of plain values is an object: {other:?}"),
+        };
+        parts.into_iter().flat_map(keys).collect()
     }
 
     /// Refuses values that no network can have, or that the published pipeline does not work with.

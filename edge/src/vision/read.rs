@@ -46,6 +46,9 @@ pub fn read_picture(file: &Path, alpha: Alpha) -> Result<Picture, PictureError> 
 /// [`PictureError::Damaged`] or [`PictureError::TooLarge`].
 pub fn decode_picture(bytes: &[u8], name: &str, alpha: Alpha) -> Result<Picture, PictureError> {
     let refuse = |e: image::ImageError| damaged(name, e.to_string());
+    if bytes.starts_with(&[0xff, SOI]) && !jpeg_ends(bytes) {
+        return Err(damaged(name, format!("the JPEG data stops after {} bytes without an end mark", bytes.len())));
+    }
     let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|e| damaged(name, e.to_string()))?;
     // The sizes are checked here, with a better message; the decoder gets room for any picture that passes.
     let mut limits = Limits::default();
@@ -61,6 +64,32 @@ pub fn decode_picture(bytes: &[u8], name: &str, alpha: Alpha) -> Result<Picture,
     };
     debug_assert!(width <= PICTURE_SIDE_MAX);
     Picture::new(name, height, width, rgb)
+}
+
+/// Start of a JPEG.
+const SOI: u8 = 0xd8;
+/// End of a JPEG.
+const EOI: u8 = 0xd9;
+/// Marks inside a JPEG's compressed data: a stuffed zero, and restarts.
+const INSIDE: [u8; 9] = [0, 0xd0, 0xd1, 0xd2, 0xd3, 0xd4, 0xd5, 0xd6, 0xd7];
+
+/// Whether the marks of a JPEG lead to its end. The decoder fills what a cut file lacks with grey instead of refusing it,
+/// and the published loader refuses it.
+fn jpeg_ends(bytes: &[u8]) -> bool {
+    let mut at = 2;
+    while let Some(mark) = bytes.get(at..at + 2) {
+        match *mark {
+            [0xff, EOI] => return true,
+            [0xff, 0xff] | [0..=0xfe, _] => at += 1,
+            [0xff, code] if INSIDE.contains(&code) => at += 2,
+            // A segment: skipped by its length, so that a thumbnail's end is not taken for the end.
+            _ => match bytes.get(at + 2..at + 4) {
+                Some(length) => at += 2 + usize::from(u16::from_be_bytes([length[0], length[1]])),
+                None => return false,
+            },
+        }
+    }
+    false
 }
 
 /// Plain mode conversion to RGB.
