@@ -125,3 +125,14 @@ fn a_long_video_goes_through_in_parts_with_the_same_result() {
         assert!(relative_error(&together, &embed(&encoder, &[unit]).remove(0)) <= 1e-5);
     }
 }
+
+#[test]
+fn the_encoder_that_training_differentiates_computes_the_same() {
+    let unit = unit(4, 6, 9);
+    let run = |device: &Device| {
+        let weights = Weights::random(3, device);
+        let encoder = VisionEncoder::load(&weights, &weights, &config(), 16, RopeTable::F32).unwrap();
+        embed(&encoder, &[&unit]).remove(0)
+    };
+    assert!(relative_error(&run(&Device::flex().autodiff()), &run(&Device::flex())) <= 1e-5);
+}
