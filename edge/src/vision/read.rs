@@ -15,7 +15,7 @@ use image::{DynamicImage, ImageDecoder, ImageReader, Limits};
 
 use super::composite::composite_over_white;
 use super::picture::check_size;
-use super::{Picture, PICTURE_PIXELS_MAX, PICTURE_SIDE_MAX, PictureError};
+use super::{PICTURE_PIXELS_MAX, PICTURE_SIDE_MAX, Picture, PictureError};
 
 /// Largest file that is read: an uncompressed 16-bit RGBA picture of [`PICTURE_PIXELS_MAX`] pixels.
 pub const PICTURE_FILE_BYTES_MAX: u64 = 8 * PICTURE_PIXELS_MAX;
@@ -154,7 +154,8 @@ mod tests {
 
     #[test]
     fn alpha_is_dropped_or_composited() {
-        let image: ImageBuffer<Rgba<u8>, _> = ImageBuffer::from_fn(2, 1, |x, _| if x == 0 { Rgba([10, 20, 30, 0]) } else { Rgba([10, 20, 30, 255]) });
+        let image: ImageBuffer<Rgba<u8>, _> =
+            ImageBuffer::from_fn(2, 1, |x, _| if x == 0 { Rgba([10, 20, 30, 0]) } else { Rgba([10, 20, 30, 255]) });
         let bytes = png(image);
         assert_eq!(decode_picture(&bytes, "test", Alpha::Drop).unwrap().rgb(), [10, 20, 30, 10, 20, 30]);
         assert_eq!(decode_picture(&bytes, "test", Alpha::OverWhite).unwrap().rgb(), [255, 255, 255, 10, 20, 30]);

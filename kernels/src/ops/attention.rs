@@ -58,7 +58,9 @@ mod tests {
         let at = |t: &[f32], row: usize, head: usize, i: usize| f64::from(t[row * width + head * d + i]);
         let mut out = vec![0.0; q.len()];
         for (row, head) in (0..rows).flat_map(|row| (0..heads).map(move |head| (row, head))) {
-            let weights: Vec<f64> = (0..rows).map(|other| ((0..d).map(|i| at(q, row, head, i) * at(k, other, head, i)).sum::<f64>() / (d as f64).sqrt()).exp()).collect();
+            let weights: Vec<f64> = (0..rows)
+                .map(|other| ((0..d).map(|i| at(q, row, head, i) * at(k, other, head, i)).sum::<f64>() / (d as f64).sqrt()).exp())
+                .collect();
             let sum: f64 = weights.iter().sum();
             for i in 0..d {
                 out[row * width + head * d + i] = (0..rows).map(|other| weights[other] * at(v, other, head, i)).sum::<f64>() / sum;
@@ -71,7 +73,12 @@ mod tests {
     fn both_versions_equal_the_definition() {
         // One size on each side of the fused version's switch of methods.
         for (rows, heads, width) in [(1, 1, 4), (7, 3, 12), (600, 2, 16)] {
-            let random = || Tensor::<2>::random([rows, width], Distribution::Uniform(-2.0, 2.0), &Device::flex()).into_data().try_to_vec::<f32>().unwrap();
+            let random = || {
+                Tensor::<2>::random([rows, width], Distribution::Uniform(-2.0, 2.0), &Device::flex())
+                    .into_data()
+                    .try_to_vec::<f32>()
+                    .unwrap()
+            };
             let (q, k, v) = (random(), random(), random());
             let want = exactly(&q, &k, &v, rows, heads);
             for device in [Device::flex(), Device::flex().autodiff()] {

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use burn::tensor::{DType, Device};
 use caracal_edge::vision::{
-    Alpha, Clip, InterleavedOptions, LongCatVit, Picture, PreprocessConfig, Preprocessor, RopeTable, VideoOptions, VisionConfig, VisionEncoder, VisionProjector, decode_picture,
-    read_picture, sample_interleaved, sample_video,
+    Alpha, Clip, InterleavedOptions, LongCatVit, Picture, PreprocessConfig, Preprocessor, RopeTable, VideoOptions, VisionConfig,
+    VisionEncoder, VisionProjector, decode_picture, read_picture, sample_interleaved, sample_video,
 };
 use caracal_kernels::checkpoint::{StoredDtype, write_safetensors};
 use caracal_kernels::{Checkpoint, LoadError, Weights};
@@ -82,13 +82,26 @@ fn png_header(height: u32, width: u32) -> Vec<u8> {
     chunk.extend(width.to_be_bytes());
     chunk.extend(height.to_be_bytes());
     chunk.extend([8, 2, 0, 0, 0]);
-    let crc = !chunk.iter().fold(!0u32, |crc, byte| (0..8).fold(crc ^ u32::from(*byte), |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0xedb8_8320 } else { crc >> 1 }));
-    [&[0x89, b'P', b'N', b'G', 13, 10, 26, 10, 0, 0, 0, 13][..], &chunk, &crc.to_be_bytes(), &[0, 0, 0, 0], b"IDAT", &[0x35, 0xaf, 0x06, 0x1e]].concat()
+    let crc = !chunk.iter().fold(!0u32, |crc, byte| {
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0xedb8_8320 } else { crc >> 1 })
+    });
+    [
+        &[0x89, b'P', b'N', b'G', 13, 10, 26, 10, 0, 0, 0, 13][..],
+        &chunk,
+        &crc.to_be_bytes(),
+        &[0, 0, 0, 0],
+        b"IDAT",
+        &[0x35, 0xaf, 0x06, 0x1e],
+    ]
+    .concat()
 }
 
 #[test]
 fn sizes_that_no_camera_has_are_refused_before_anything_is_allocated() {
-    says(decode_picture(&png_header(2_000_000, 10), "long", Alpha::Drop).unwrap_err(), &["long", "2000000x10", "65535 pixels a side", "Scale"]);
+    says(
+        decode_picture(&png_header(2_000_000, 10), "long", Alpha::Drop).unwrap_err(),
+        &["long", "2000000x10", "65535 pixels a side", "Scale"],
+    );
     says(decode_picture(&png_header(60_000, 60_000), "bomb", Alpha::Drop).unwrap_err(), &["bomb", "60000x60000", "89478485 pixels"]);
     says(decode_picture(&png_header(0, 10), "flat", Alpha::Drop).unwrap_err(), &["flat", "not a usable picture"]);
     says(Picture::new("camera", 0, 5, Vec::new()).unwrap_err(), &["camera", "0x5", "Drop this picture"]);
@@ -97,7 +110,8 @@ fn sizes_that_no_camera_has_are_refused_before_anything_is_allocated() {
 }
 
 fn limits(resize_factor: u32, max_tokens: u64) -> PreprocessConfig {
-    serde_json::from_value(json!({ "resize_factor": resize_factor, "relarge_ratio": 1, "min_tokens": 1, "max_tokens": max_tokens })).unwrap()
+    serde_json::from_value(json!({ "resize_factor": resize_factor, "relarge_ratio": 1, "min_tokens": 1, "max_tokens": max_tokens }))
+        .unwrap()
 }
 
 #[test]
@@ -145,8 +159,9 @@ fn clips_without_a_plan_say_why() {
 /// A whole small config.
 fn config() -> Value {
     json!({
-        "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 24, "patch_size": 2, "adaptor_dim": 12, "resize_factor": 2,
-        "relarge_ratio": 1, "min_tokens": 4, "max_tokens": 64, "min_tokens_video": 2, "max_tokens_video": 128, "image_size": 448, "model_type": "vit",
+        "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 24, "patch_size": 2,
+        "adaptor_dim": 12, "resize_factor": 2, "relarge_ratio": 1, "min_tokens": 4, "max_tokens": 64,
+        "min_tokens_video": 2, "max_tokens_video": 128, "image_size": 448, "model_type": "vit",
     })
 }
 
@@ -197,7 +212,8 @@ fn config_files_that_are_wrong_name_the_field() {
         config.as_object_mut().unwrap().remove(key);
         config.to_string()
     };
-    let mut cases: Vec<(String, &str)> = ["resize_factor", "relarge_ratio", "min_tokens_video", "max_tokens_video"].map(|key| (without(key), key)).into();
+    let mut cases: Vec<(String, &str)> =
+        ["resize_factor", "relarge_ratio", "min_tokens_video", "max_tokens_video"].map(|key| (without(key), key)).into();
     let wrong: [(Value, &str); 24] = [
         (json!({ "new_trick": true }), "new_trick"),
         (json!({ "hidden_size": "wide" }), "hidden_size"),

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use burn::tensor::{DType, Device};
 use caracal_edge::Streaming;
-use caracal_edge::vision::{CameraEvent, FrameSampler, LiveUnit, Picture, PreprocessConfig, Preprocessor, RopeTable, VisionEncoder, VitConfig};
+use caracal_edge::vision::{
+    CameraEvent, FrameSampler, LiveUnit, Picture, PreprocessConfig, Preprocessor, RopeTable, VisionEncoder, VitConfig,
+};
 use caracal_kernels::Weights;
 use caracal_tests::streaming::{CUTTINGS, cuttings, relative_error};
 use proptest::prelude::*;
@@ -20,24 +22,35 @@ struct Eyes {
 
 impl Eyes {
     fn new() -> Self {
-        let vit: VitConfig = serde_json::from_value(
-            json!({ "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 24, "patch_size": 4, "adaptor_dim": 12 }),
-        )
+        let vit: VitConfig = serde_json::from_value(json!({
+            "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 24, "patch_size": 4, "adaptor_dim": 12,
+        }))
         .unwrap();
-        let preprocess: PreprocessConfig = serde_json::from_value(json!({ "patch_size": 4, "resize_factor": 2, "relarge_ratio": 1, "min_tokens": 4, "max_tokens": 32 })).unwrap();
+        let preprocess: PreprocessConfig =
+            serde_json::from_value(json!({ "patch_size": 4, "resize_factor": 2, "relarge_ratio": 1, "min_tokens": 4, "max_tokens": 32 }))
+                .unwrap();
         let weights = Weights::random(5, &Device::flex());
-        Self { preprocessor: Preprocessor::new(&preprocess), encoder: VisionEncoder::load(&weights, &weights, &vit, 8, RopeTable::Demo).unwrap() }
+        Self {
+            preprocessor: Preprocessor::new(&preprocess),
+            encoder: VisionEncoder::load(&weights, &weights, &vit, 8, RopeTable::Demo).unwrap(),
+        }
     }
 
     /// Rows for the language model, all units one after the other.
     fn see(&self, units: &[LiveUnit<u32>]) -> Vec<f32> {
         let one = |unit: &LiveUnit<u32>| match unit {
-            LiveUnit::Dense { pictures: [first, second], .. } => self.preprocessor.live(&[&picture(*first), &picture(*second)], PATCHES_MAX).unwrap(),
+            LiveUnit::Dense { pictures: [first, second], .. } => {
+                self.preprocessor.live(&[&picture(*first), &picture(*second)], PATCHES_MAX).unwrap()
+            }
             LiveUnit::Sparse { picture: only, .. } => self.preprocessor.live(&[&picture(*only)], PATCHES_MAX).unwrap(),
         };
         let units: Vec<_> = units.iter().map(one).collect();
         let with_targets: Vec<_> = units.iter().map(|unit| (unit, unit.grid.tokens())).collect();
-        self.encoder.embed(&with_targets).into_iter().flat_map(|rows| rows.into_data_dtype(DType::F32).try_into_vec::<f32>().unwrap()).collect()
+        self.encoder
+            .embed(&with_targets)
+            .into_iter()
+            .flat_map(|rows| rows.into_data_dtype(DType::F32).try_into_vec::<f32>().unwrap())
+            .collect()
     }
 }
 
@@ -49,7 +62,8 @@ fn picture(seed: u32) -> Picture {
 /// A session: pictures every so many milliseconds, and speech that begins and stops at random.
 fn session() -> impl Strategy<Value = Vec<CameraEvent<u32>>> {
     (40u64..1500, 1u64..14_000, prop::collection::vec(1u64..4000, 0..6)).prop_map(|(every, length, spans)| {
-        let mut events: Vec<(u64, CameraEvent<u32>)> = (0..length.div_ceil(every)).map(|i| (i * every, CameraEvent::Picture(Duration::from_millis(i * every), i as u32))).collect();
+        let mut events: Vec<(u64, CameraEvent<u32>)> =
+            (0..length.div_ceil(every)).map(|i| (i * every, CameraEvent::Picture(Duration::from_millis(i * every), i as u32))).collect();
         let mut at = 0;
         for (index, span) in spans.into_iter().enumerate() {
             at += span;
