@@ -5,9 +5,9 @@
 //! | [`backbone`] | LongCat-Flash: layers, cache, heads |
 //! | [`engine`] | sessions that prefill, decode, check-point and roll back |
 //! | [`sampler`] | choosing the next text token |
+//! | [`tokenizer`] | the tokenizer file of a checkpoint |
 
 pub mod backbone;
 pub mod engine;
 pub mod sampler;
-//! | [`tokenizer`] | the tokenizer file of a checkpoint |
 pub mod tokenizer;
