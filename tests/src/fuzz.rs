@@ -5,3 +5,5 @@ pub mod cmvn;
 pub mod mutate;
 
 pub use cmvn::cmvn;
+mod image_size;
+pub use image_size::image_size;
