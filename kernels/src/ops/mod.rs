@@ -7,6 +7,7 @@
 
 mod conv1d;
 mod conv_layout;
+mod fsmn_memory;
 mod linear;
 mod lstm_cell;
 mod rms_norm;
@@ -15,6 +16,7 @@ mod swiglu;
 
 pub use conv1d::{Conv1dShape, conv1d};
 pub use conv_layout::ConvLayout;
+pub use fsmn_memory::fsmn_memory;
 pub use linear::{linear, linear_rows};
 pub use lstm_cell::lstm_cell;
 pub use rms_norm::{rms_norm, rms_norm_row};
