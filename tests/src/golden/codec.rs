@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
 use burn::tensor::{DType, Device, Tensor};
-use caracal_edge::codec::{AudioDecoder, CodecFrame, CodecIds, DecoderConfig, EncoderConfig, GroupedResidualQuantizer, ReplyCodes, Trace};
+use caracal_edge::audio::{Cmvn, Waveform};
+use caracal_edge::codec::{
+    AudioDecoder, AudioTokenizer, CodecFrame, CodecIds, DecoderConfig, EncoderConfig, GroupedResidualQuantizer, ReplyCodes, SemanticConfig, Trace,
+};
 use caracal_kernels::Weights;
 use serde_json::Value;
 
@@ -14,6 +17,7 @@ use super::{Entry, Golden, Report, Tolerance};
 pub(super) const ENTRIES: &[Entry] = &[
     Entry { name: "audio/codec_decoder_24k", on_device: true, check: decoder },
     Entry { name: "audio/codec_decoder_16k", on_device: true, check: decoder },
+    Entry { name: "audio/codec_encoder", on_device: true, check: encoder },
     Entry { name: "audio/codec_quantizer", on_device: true, check: quantizer },
     Entry { name: "audio/postprocess", on_device: false, check: postprocess },
 ];
@@ -86,6 +90,99 @@ fn decoder(golden: &Golden, device: &Device) -> Result<Report> {
     let fewer = decoder.offline(&frames(golden, &ids, 1)?);
     report.close("waveform of one acoustic codebook", &fewer, &golden.floats("out.waveform_1acoustic")?, allowed);
     Ok(report)
+}
+
+/// Largest error of the features and of the positions behind them: an exact run differs by more than the sidecar allows
+/// (errata).
+const FEATURES_ABS: f64 = 1e-3;
+
+fn encoder(golden: &Golden, device: &Device) -> Result<Report> {
+    let here = golden.folder.join("config");
+    let config = EncoderConfig::from_value(&here, golden.field("/config/codec")?.clone())?;
+    let mut semantic = golden.field("/config/semantic")?.clone();
+    semantic["fbank"] = golden.field("/config/fbank")?.clone();
+    let semantic = SemanticConfig::from_value(&here, semantic)?;
+    let tokenizer = AudioTokenizer::load(&Weights::from_checkpoint(golden.tensors(), device, DType::F32), &config, &semantic, &golden.folder)?;
+    let mut report = Report::default();
+
+    let statistics = Cmvn::from_statistics(&here, &doubles(golden, "cmvn_stats")?)?;
+    for (name, ours) in [("cmvn_mean", statistics.mean()), ("cmvn_scale", statistics.scale())] {
+        let stored = golden.floats(&format!("semantic_tokenizer.feature_extractor.cmvn.{name}"))?;
+        report.close(format!("{name} of the statistics"), ours, &stored, Tolerance::Mixed { atol: 0.0, rtol: 1e-6 });
+    }
+
+    let clip = |name: &str| -> Result<Vec<f32>> { Golden::open(&super::golden_root(), name)?.floats("waveform") };
+    let (speech, synth) = (clip("audio/fbank_speech")?, clip("audio/fbank_synth")?);
+    let mut stages = Stages::default();
+    let codes = tokenizer.clip_traced(&Waveform::new(speech.clone())?, config.input_sample_rate, &mut Trace::to(&mut |name, stage| stages.see(name, stage)))?;
+    let text = golden.field("/tolerance/float activations")?.as_str().context("the tolerance is no text")?;
+    let (on_semantic, on_acoustic) = text.split_once(',').context("two tolerances expected")?;
+    let (on_semantic, on_acoustic) = (tolerance(&on_semantic.into())?, tolerance(&on_acoustic.into())?);
+    for name in golden.tensors().names().filter_map(|name| name.strip_prefix("out.")) {
+        let want = || golden.floats(&format!("out.{name}"));
+        match name {
+            "fbank_cmvn" | "pos" => report.close(name, &values(stages.rows(name)?), &want()?, Tolerance::Abs(FEATURES_ABS)),
+            "subsampled" => report.close(name, &values(stages.rows(name)?), &want()?, on_semantic),
+            name if name.starts_with("layer") => report.close(name, &values(stages.rows(name)?), &want()?, on_semantic),
+            "from_codes" => report.close(name, &values(tokenizer.quantizer.decode(&codes.acoustic).transpose()), &want()?, on_acoustic),
+            "projected" => {
+                let books = (0..config.codebooks).map(|book| Ok(stages.rows(&format!("projected.{book}"))?.transpose())).collect::<Result<_>>()?;
+                report.close(name, &values(Tensor::cat(books, 0)), &want()?, on_acoustic);
+            }
+            name if name.ends_with("_codes") || name.ends_with("_margin") => {}
+            name => report.close(name, &values(stages.rows(name)?.transpose()), &want()?, on_acoustic),
+        }
+    }
+    compare_codes(&mut report, golden, "semantic", &[codes.semantic])?;
+    compare_codes(&mut report, golden, "acoustic", &codes.acoustic)?;
+
+    // The sidecar says which signals the batch holds; the length of the shorter one is in the name of its own run.
+    let single = golden.tensors().names().find_map(|name| name.strip_prefix("single")?.strip_suffix(".semantic_codes")?.parse::<usize>().ok());
+    let single = single.context("no tensor `single<samples>.semantic_codes`")?;
+    let short = Waveform::new(synth[..single].to_vec())?;
+    let alone = tokenizer.clip(&short, config.input_sample_rate)?;
+    report.equal("codes of the short clip alone, semantic", &as_integers(&[alone.semantic]), &golden.integers(&format!("single{single}.semantic_codes"))?);
+    report.equal("codes of the short clip alone, acoustic", &as_integers(&alone.acoustic), &golden.integers(&format!("single{single}.acoustic_codes"))?);
+    let batch = tokenizer.batch(&[Waveform::new(speech)?, short])?;
+    let lengths: Vec<i64> = batch.iter().map(|clip| clip.acoustic[0].len() as i64).collect();
+    report.equal("acoustic lengths of the batch", &lengths, &golden.integers("batch.lengths")?);
+    let (semantic, acoustic) = (golden.integers("batch.semantic_codes")?, golden.integers("batch.acoustic_codes")?);
+    let frames = golden.shape("batch.semantic_codes")[1];
+    for (item, clip) in batch.iter().enumerate() {
+        let row = |all: &[i64], row: usize, valid: usize| all[row * frames..row * frames + valid].to_vec();
+        report.equal(format!("batch item {item}, semantic"), &as_integers(&[clip.semantic.clone()]), &row(&semantic, item, clip.semantic.len()));
+        let books = (0..config.codebooks).flat_map(|book| row(&acoustic, item * config.codebooks + book, clip.acoustic[0].len())).collect::<Vec<_>>();
+        report.equal(format!("batch item {item}, acoustic"), &as_integers(&clip.acoustic), &books);
+    }
+    Ok(report)
+}
+
+fn as_integers(codes: &[Vec<u32>]) -> Vec<i64> {
+    codes.iter().flatten().map(|code| i64::from(*code)).collect()
+}
+
+fn doubles(golden: &Golden, name: &str) -> Result<Vec<f64>> {
+    let (_, bytes) = golden.tensors().bytes(name, &golden.shape(name))?;
+    Ok(bytes.as_chunks().0.iter().map(|b| f64::from_le_bytes(*b)).collect())
+}
+
+/// Codes must agree wherever the choice, and every choice that it rests on, was clear: below the margin that the sidecar
+/// gives either neighbour will do, and later codebooks then code another residual.
+fn compare_codes(report: &mut Report, golden: &Golden, half: &str, codes: &[Vec<u32>]) -> Result<()> {
+    let text = golden.field("/tolerance/codes")?.as_str().context("the tolerance is no text")?;
+    let clear = text.split(|c: char| c.is_whitespace() || c == ';').find_map(|word| word.parse::<f32>().ok()).with_context(|| format!("no margin in `{text}`"))?;
+    let (want, margins) = (golden.integers(&format!("out.{half}_codes"))?, golden.floats(&format!("out.{half}_margin"))?);
+    let got = as_integers(codes);
+    let frames = want.len() / codes.len();
+    if got.len() != want.len() {
+        report.equal(format!("number of {half} codes"), &got.len(), &want.len());
+        return Ok(());
+    }
+    let is_clear = |i: usize| (0..=i / frames).all(|book| margins[book * frames + i % frames] > clear);
+    let (got, want): (Vec<_>, Vec<_>) = (0..want.len()).filter(|i| is_clear(*i)).map(|i| (got[i], want[i])).unzip();
+    report.holds(format!("some {half} codes are clear"), !want.is_empty(), format!("{} of {}", want.len(), margins.len()));
+    report.equal(format!("{half} codes, {} of {} clear", want.len(), margins.len()), &got, &want);
+    Ok(())
 }
 
 fn quantizer(golden: &Golden, device: &Device) -> Result<Report> {
