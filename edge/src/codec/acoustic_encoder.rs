@@ -112,7 +112,9 @@ impl AcousticEncoder {
             x = block.forward(x);
             trace.show(|| format!("enc.{}", index + 1), &x);
         }
-        let x = self.last.advance(&mut self.last.start(), Some(self.snake.forward(x)), true)?;
+        let x = self.snake.forward(x);
+        trace.show(|| format!("enc.{}", self.blocks.len() + 1), &x);
+        let x = self.last.advance(&mut self.last.start(), Some(x), true)?;
         trace.show(|| format!("enc.{}", self.blocks.len() + 2), &x);
         Some(x)
     }

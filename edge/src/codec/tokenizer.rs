@@ -105,7 +105,7 @@ impl AudioTokenizer {
         let mut samples = waveform.into_samples();
         samples.resize(samples.len().next_multiple_of(self.samples_per_frame), 0.0);
         let waveform = Waveform::new(samples).expect("silence is finite");
-        Ok(self.codes(&waveform, trace))
+        Ok(self.codes_traced(&waveform, trace))
     }
 
     /// Codes of clips at the tokenizer's rate, each as the published batch call with lengths gives them: nothing is
@@ -115,7 +115,7 @@ impl AudioTokenizer {
     /// [`TokenizeError`]; nothing was computed.
     pub fn batch(&self, clips: &[Waveform]) -> Result<Vec<ClipCodes>, TokenizeError> {
         clips.iter().try_for_each(|clip| self.check(clip.samples().len(), self.sample_rate))?;
-        Ok(clips.iter().map(|clip| self.codes(clip, &mut Trace::off())).collect())
+        Ok(clips.iter().map(|clip| self.codes_traced(clip, &mut Trace::off())).collect())
     }
 
     fn check(&self, samples: usize, sample_rate: u32) -> Result<(), TokenizeError> {
@@ -127,7 +127,8 @@ impl AudioTokenizer {
         }
     }
 
-    fn codes(&self, waveform: &Waveform, trace: &mut Trace) -> ClipCodes {
+    /// Codes of samples as they are, at the tokenizer's rate, with every stage shown: what both ways of calling come to.
+    pub fn codes_traced(&self, waveform: &Waveform, trace: &mut Trace) -> ClipCodes {
         let semantic = self.semantic.offline(waveform, trace);
         let samples = waveform.samples();
         let bias = self.acoustic.first.conv.bias.val();
