@@ -1,0 +1,6 @@
+//! What fuzzers feed with bytes: each function must return for any input, and never panic.
+
+pub mod cmvn;
+pub mod mutate;
+
+pub use cmvn::cmvn;
