@@ -2,5 +2,6 @@
 
 pub mod cmvn;
 pub mod mutate;
+pub mod tensor_file;
 
 pub use cmvn::cmvn;
