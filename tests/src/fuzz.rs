@@ -3,6 +3,7 @@
 
 pub mod cmvn;
 pub mod mutate;
+pub mod tensor_file;
 
 pub use cmvn::cmvn;
 mod image_size;

@@ -12,4 +12,5 @@
 pub mod bench;
 pub mod fuzz;
 pub mod golden;
+pub mod pt_file;
 pub mod streaming;
