@@ -4,10 +4,12 @@
 //! |---|---|
 //! | [`golden`] | every module computes what the published implementation computed, on every device |
 //! | [`streaming`] | step and flush equal offline, for any cutting of the input |
+//! | [`random_backbone`] | backbones of any shape with made-up weights |
 //! | [`bench`] | how fast, beside what the machine can do |
 //! | `tests/` | the same as test cases, and behaviour that spans crates |
 
 #[allow(clippy::disallowed_methods, reason = "benchmarks read the clock")]
 pub mod bench;
 pub mod golden;
+pub mod random_backbone;
 pub mod streaming;

@@ -18,6 +18,12 @@ fn all_goldens_on_the_cpu() {
     check_all(&Device::flex(), |_| true);
 }
 
+#[test]
+fn the_backbone_in_portable_operations() {
+    // With gradient tracking the CPU takes the paths that every other device takes.
+    check_all(&Device::flex().autodiff(), |entry| entry.on_device && entry.name.starts_with("backbone/"));
+}
+
 fn check_all(device: &Device, which: impl Fn(&golden::Entry) -> bool) {
     let mut failed = Vec::new();
     for entry in all().into_iter().filter(which) {
