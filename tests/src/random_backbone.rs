@@ -8,7 +8,8 @@ use caracal_cluster::backbone::projection::Stored;
 use caracal_cluster::backbone::{BackboneConfig, LongCatFlash};
 use caracal_cluster::engine::{BurnEngine, CacheLimits};
 use caracal_kernels::burn::module::{Module, ModuleMapper, Param};
-use caracal_kernels::Weights;
+use caracal_kernels::checkpoint::{StoredDtype, write_safetensors};
+use caracal_kernels::{Checkpoint, Weights};
 use serde_json::{Value, json};
 
 /// A config with `changes` over small sizes that no vector width divides.
@@ -76,4 +77,31 @@ impl ModuleMapper for Bias {
             Tensor::<1>::from_data(bias.as_slice(), &old.device()).reshape([experts as i32; D].map(|v| if D == 1 { v } else { 1 }))
         })
     }
+}
+
+/// Tensors as `write_safetensors` takes them.
+pub type Tensors = Vec<(String, StoredDtype, Vec<usize>, Vec<u8>)>;
+
+/// Writes `config.json` and `model.safetensors` of a random model into `folder`, after `change` had its way with them.
+///
+/// # Errors
+/// When a file cannot be written.
+pub fn write_checkpoint(folder: &Path, config: &Value, change: impl FnOnce(&mut Value, &mut Tensors)) -> Result<()> {
+    let weights = Weights::random(17, &Device::flex());
+    let model = LongCatFlash::load(&weights, &parse(config)?, &Stored::default())?;
+    let path = folder.join("model.safetensors");
+    weights.save(&model, &path, StoredDtype::F32)?;
+    let file = Checkpoint::open(&path)?;
+    let mut tensors = Tensors::new();
+    for name in file.names() {
+        let stored = file.get(name).expect("its own name");
+        tensors.push((name.to_string(), stored.dtype, stored.shape.clone(), file.bytes(name, &stored.shape)?.1.into_owned()));
+    }
+    let mut config = config.clone();
+    change(&mut config, &mut tensors);
+    // Another file, because the first one is mapped.
+    std::fs::remove_file(&path)?;
+    write_safetensors(&path, &tensors)?;
+    std::fs::write(folder.join("config.json"), config.to_string())?;
+    Ok(())
 }
