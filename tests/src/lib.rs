@@ -5,6 +5,7 @@
 //! | [`golden`] | every module computes what the published implementation computed, on every device |
 //! | [`streaming`] | step and flush equal offline, for any cutting of the input |
 //! | [`fuzz`] | what fuzzers feed with bytes |
+//! | [`random_backbone`] | backbones of any shape with made-up weights |
 //! | [`bench`] | how fast, beside what the machine can do |
 //! | `tests/` | the same as test cases, and behaviour that spans crates |
 
@@ -13,4 +14,5 @@ pub mod bench;
 pub mod fuzz;
 pub mod golden;
 pub mod pt_file;
+pub mod random_backbone;
 pub mod streaming;
