@@ -9,5 +9,6 @@
 
 #[allow(clippy::disallowed_methods, reason = "benchmarks read the clock")]
 pub mod bench;
+pub mod fuzz;
 pub mod golden;
 pub mod streaming;

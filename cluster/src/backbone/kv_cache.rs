@@ -43,6 +43,11 @@ pub struct KvCheckpoint {
 }
 
 impl KvCheckpoint {
+    /// Whose.
+    pub fn session(&self) -> SessionId {
+        self.session
+    }
+
     /// Tokens at that time.
     pub fn length(&self) -> usize {
         self.length
