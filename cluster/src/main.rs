@@ -52,8 +52,17 @@ fn main() -> ExitCode {
         Command::Plan(arguments) => plan(arguments),
     };
     outcome.unwrap_or_else(|error| {
-        eprintln!("caracal-cluster: {error:#}");
+        eprintln!("caracal-cluster: {}", explain(&error));
         ExitCode::from(2)
+    })
+}
+
+/// An error with those of its causes that it does not quote itself.
+fn explain(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |text, cause| match text {
+        text if text.is_empty() => cause,
+        text if text.contains(&cause) => text,
+        text => format!("{text}: {cause}"),
     })
 }
 

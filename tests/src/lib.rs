@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`golden`] | every module computes what the published implementation computed, on every device |
 //! | [`streaming`] | step and flush equal offline, for any cutting of the input |
+//! | [`machine_laws`] | pure state machines are deterministic, bounded, and indifferent to late ticks |
 //! | [`bench`] | how fast, beside what the machine can do |
 //! | `tests/` | the same as test cases, and behaviour that spans crates |
 
@@ -11,4 +12,5 @@
 pub mod bench;
 pub mod fuzz;
 pub mod golden;
+pub mod machine_laws;
 pub mod streaming;

@@ -134,7 +134,7 @@ impl Display for Plan {
         let Layout { tensor_parallel, expert_parallel, .. } = self.layout;
         writeln!(f, "{:.2} B parameters, from {}", self.inventory.parameters() as f64 / 1e9, self.inventory.source)?;
         writeln!(
-            f, "{count} x {}: {:.0} GB, {:.2} TB/s, {:.0} bf16 and {:.0} fp8 TFLOPS each; TP {tensor_parallel}, EP {expert_parallel}, attention in {} groups\n",
+            f, "{count} x {}: {:.0} GB, {:.2} TB/s, {:.0} bf16 and {:.0} fp8 TFLOPS each; TP {tensor_parallel}, EP {expert_parallel}, DP {}\n",
             gpu.name, gigabytes(gpu.memory_bytes), gpu.bytes_per_second / 1e12, gpu.bf16_flops / 1e12, gpu.fp8_flops / 1e12, self.layout.data_parallel()
         )?;
         writeln!(f, "{:<40} {:>9} {:>9}", "GB", "model", "per GPU")?;
