@@ -6,6 +6,7 @@
 //! | [`streaming`] | step and flush equal offline, for any cutting of the input |
 //! | [`fuzz`] | what fuzzers feed with bytes |
 //! | [`random_backbone`] | backbones of any shape with made-up weights |
+//! | [`machine_laws`] | pure state machines are deterministic, bounded, and indifferent to late ticks |
 //! | [`bench`] | how fast, beside what the machine can do |
 //! | `tests/` | the same as test cases, and behaviour that spans crates |
 
@@ -15,4 +16,5 @@ pub mod fuzz;
 pub mod golden;
 pub mod pt_file;
 pub mod random_backbone;
+pub mod machine_laws;
 pub mod streaming;
