@@ -1,7 +1,7 @@
 //! One test per golden and device; the names come from the sidecars.
 //!
 //! A sidecar without a check, a check without its sidecar, and (in a build with wgpu) a machine without an adapter are
-//! failures.
+//! failures. `portable` is the CPU with gradient tracking, which takes the paths that training and every other device take.
 
 use std::process::ExitCode;
 
@@ -13,39 +13,16 @@ fn main() -> ExitCode {
     let there = discover(&golden_root()).unwrap_or_default();
     let mut trials = vec![Trial::test("every_golden_has_a_check_and_every_check_its_golden", every_golden_has_a_check)];
     for name in there.into_iter().filter(|name| !INDEXES.contains(&name.as_str())) {
-        let on_device = all().iter().any(|e| e.name == name && e.on_device);
-        let also = name.clone();
-        trials.push(Trial::test(format!("cpu::{name}"), move || check(&name, &Device::flex())));
-        if cfg!(feature = "wgpu") && on_device {
-            trials.push(Trial::test(format!("wgpu::{also}"), move || check(&also, &wgpu()?)));
-#[test]
-fn every_golden_has_a_check_and_every_check_its_golden() {
-    let there = discover(&golden_root()).unwrap();
-    let known = all();
-    let unchecked: Vec<_> = there.iter().filter(|name| !INDEXES.contains(&name.as_str()) && !known.iter().any(|e| e.name == **name)).collect();
-    assert!(unchecked.is_empty(), "no check is written for {unchecked:?}");
-    let missing: Vec<_> = known.iter().filter(|e| !there.iter().any(|name| name == e.name)).map(|e| e.name).collect();
-    assert!(missing.is_empty(), "goldens are missing: {missing:?}");
-}
-
-#[test]
-fn all_goldens_on_the_cpu() {
-    check_all(&Device::flex(), |_| true);
-}
-
-#[test]
-fn the_backbone_in_portable_operations() {
-    // With gradient tracking the CPU takes the paths that every other device takes.
-    check_all(&Device::flex().autodiff(), |entry| entry.on_device && entry.name.starts_with("backbone/"));
-}
-
-fn check_all(device: &Device, which: impl Fn(&golden::Entry) -> bool) {
-    let mut failed = Vec::new();
-    for entry in all().into_iter().filter(which) {
-        match std::panic::catch_unwind(|| golden::run(entry.name, device).map(|report| report.assert())) {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => failed.push(format!("{}: {error:#}", entry.name)),
-            Err(panic) => failed.push(format!("{}: {}", entry.name, panic.downcast_ref::<String>().map_or("panicked", String::as_str))),
+        let mut add = |kind: &str, device: fn() -> Result<Device, Failed>| {
+            let golden = name.clone();
+            trials.push(Trial::test(format!("{kind}::{name}"), move || check(&golden, &device()?)));
+        };
+        add("cpu", || Ok(Device::flex()));
+        if all().iter().any(|e| e.name == name && e.on_device) {
+            add("portable", || Ok(Device::flex().autodiff()));
+            if cfg!(feature = "wgpu") {
+                add("wgpu", wgpu);
+            }
         }
     }
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
