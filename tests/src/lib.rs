@@ -7,6 +7,7 @@
 //! | [`fuzz`] | what fuzzers feed with bytes |
 //! | [`random_backbone`] | backbones of any shape with made-up weights |
 //! | [`machine_laws`] | pure state machines are deterministic, bounded, and indifferent to late ticks |
+//! | [`small_model`] | a whole made-up model in the published layout |
 //! | [`bench`] | how fast, beside what the machine can do |
 //! | `tests/` | the same as test cases, and behaviour that spans crates |
 
@@ -17,4 +18,5 @@ pub mod golden;
 pub mod pt_file;
 pub mod random_backbone;
 pub mod machine_laws;
+pub mod small_model;
 pub mod streaming;
