@@ -5,6 +5,7 @@
 //! | [`golden`] | every module computes what the published implementation computed, on every device |
 //! | [`streaming`] | step and flush equal offline, for any cutting of the input |
 //! | [`fuzz`] | what fuzzers feed with bytes |
+//! | [`pt_file`] | `.pt` archives for tests that need one |
 //! | [`bench`] | how fast, beside what the machine can do |
 //! | `tests/` | the same as test cases, and behaviour that spans crates |
 
