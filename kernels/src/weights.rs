@@ -15,7 +15,9 @@ use half::bf16;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
+
 use crate::checkpoint::{Checkpoint, LoadError, StoredDtype, write_safetensors};
+use crate::ops::ConvLayout;
 
 /// How a parameter starts when it does not come from a file.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -24,6 +26,8 @@ pub enum Init {
     Zeros,
     /// All one.
     Ones,
+    /// All of this value.
+    Constant(f32),
     /// Normal with this standard deviation.
     Normal(f32),
     /// Uniform between plus and minus this bound.
@@ -57,6 +61,8 @@ enum Stored {
     Plain,
     /// As `{name}_g` and `{name}_v` (weight norm over all axes but the first).
     WeightNorm,
+    /// Likewise, and in panels only here.
+    Convolution(ConvLayout),
 }
 
 impl<'a> Weights<'a> {
@@ -163,25 +169,39 @@ impl<'a> Weights<'a> {
     /// As [`Weights::param`]; [`LoadError::NotFinite`] where |v| is zero.
     pub fn weight_norm<const D: usize>(&self, name: &str, shape: [usize; D], init: Init) -> Result<Param<Tensor<D>>, LoadError> {
         let full = format!("{}{name}", self.prefix);
-        let values = match &self.source {
-            Source::Random(rng) => draw(&mut rng.borrow_mut(), shape.iter().product(), init),
-            Source::File(file) => {
-                let mut g_shape = [1; D];
-                g_shape[0] = shape[0];
-                let gains = file.floats(&format!("{full}_g"), &g_shape)?;
-                let mut values = file.floats(&format!("{full}_v"), &shape)?;
-                let row = shape[1..].iter().product::<usize>();
-                for (index, (row, gain)) in values.chunks_mut(row).zip(gains).enumerate() {
-                    let norm = row.iter().map(|v| f64::from(*v) * f64::from(*v)).sum::<f64>().sqrt();
-                    if norm == 0.0 {
-                        return Err(LoadError::NotFinite { file: file.path().to_path_buf(), tensor: format!("{full}_v (row norm)"), index, found: 0.0 });
-                    }
-                    row.iter_mut().for_each(|v| *v = (f64::from(*v) * f64::from(gain) / norm) as f32);
-                }
-                values
-            }
-        };
+        let values = self.fold(&full, shape, init)?;
         Ok(self.register(full, Stored::WeightNorm, self.tensor(values, shape, self.dtype)))
+    }
+
+    /// A convolution's weight under weight normalisation, folded as [`Weights::weight_norm`] does and laid out in the
+    /// panels that [`crate::ops::conv1d`] reads.
+    ///
+    /// # Errors
+    /// As [`Weights::weight_norm`].
+    pub fn convolution(&self, name: &str, layout: ConvLayout, init: Init) -> Result<Param<Tensor<3>>, LoadError> {
+        let full = format!("{}{name}", self.prefix);
+        let values = layout.to_panels(&self.fold(&full, layout.published(), init)?);
+        Ok(self.register(full, Stored::Convolution(layout), self.tensor(values, layout.panels(), self.dtype)))
+    }
+
+    fn fold<const D: usize>(&self, full: &str, shape: [usize; D], init: Init) -> Result<Vec<f32>, LoadError> {
+        let file = match &self.source {
+            Source::Random(rng) => return Ok(draw(&mut rng.borrow_mut(), shape.iter().product(), init)),
+            Source::File(file) => file,
+        };
+        let mut g_shape = [1; D];
+        g_shape[0] = shape[0];
+        let gains = file.floats(&format!("{full}_g"), &g_shape)?;
+        let mut values = file.floats(&format!("{full}_v"), &shape)?;
+        let row = shape[1..].iter().product::<usize>();
+        for (index, (row, gain)) in values.chunks_mut(row).zip(gains).enumerate() {
+            let norm = row.iter().map(|v| f64::from(*v) * f64::from(*v)).sum::<f64>().sqrt();
+            if norm == 0.0 {
+                return Err(LoadError::NotFinite { file: file.path().to_path_buf(), tensor: format!("{full}_v (row norm)"), index, found: 0.0 });
+            }
+            row.iter_mut().for_each(|v| *v = (f64::from(*v) * f64::from(gain) / norm) as f32);
+        }
+        Ok(values)
     }
 
     /// A parameter whose values the caller has read from the file itself: for formats of one network only.
@@ -219,6 +239,7 @@ fn draw(rng: &mut StdRng, count: usize, init: Init) -> Vec<f32> {
     match init {
         Init::Zeros => vec![0.0; count],
         Init::Ones => vec![1.0; count],
+        Init::Constant(value) => vec![value; count],
         Init::Uniform(bound) => (0..count).map(|_| rng.random_range(-bound..=bound)).collect(),
         Init::Normal(deviation) => {
             // Box-Muller, two values a draw.
@@ -252,6 +273,17 @@ impl Collect<'_> {
     }
 }
 
+impl Collect<'_> {
+    fn push_normed(&mut self, name: &str, shape: &[usize], values: &[f32]) {
+        let row = shape[1..].iter().product::<usize>();
+        let gains: Vec<f32> = values.chunks(row).map(|r| r.iter().map(|v| f64::from(*v) * f64::from(*v)).sum::<f64>().sqrt() as f32).collect();
+        let mut g_shape = vec![1; shape.len()];
+        g_shape[0] = shape[0];
+        self.push(format!("{name}_g"), g_shape, &gains);
+        self.push(format!("{name}_v"), shape.to_vec(), values);
+    }
+}
+
 impl ModuleVisitor for Collect<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         let (name, stored) = self.names.get(&param.id).expect("the module was loaded through these weights").clone();
@@ -260,14 +292,8 @@ impl ModuleVisitor for Collect<'_> {
         let values = tensor.into_data_dtype(DType::F32).try_into_vec::<f32>().expect("f32 was asked for");
         match stored {
             Stored::Plain => self.push(name, shape.to_vec(), &values),
-            Stored::WeightNorm => {
-                let row = shape[1..].iter().product::<usize>();
-                let gains: Vec<f32> = values.chunks(row).map(|r| r.iter().map(|v| f64::from(*v) * f64::from(*v)).sum::<f64>().sqrt() as f32).collect();
-                let mut g_shape = vec![1; D];
-                g_shape[0] = shape[0];
-                self.push(format!("{name}_g"), g_shape, &gains);
-                self.push(format!("{name}_v"), shape.to_vec(), &values);
-            }
+            Stored::WeightNorm => self.push_normed(&name, &shape, &values),
+            Stored::Convolution(layout) => self.push_normed(&name, &layout.published(), &layout.to_published(&values)),
         }
     }
 }

@@ -5,6 +5,7 @@
 pub mod audio;
 pub mod backbone;
 pub mod codec;
+pub mod kernels;
 mod measure;
 pub mod vision;
 

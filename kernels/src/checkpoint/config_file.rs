@@ -31,12 +31,19 @@ const CONFIG_BYTES_MAX: u64 = 16 << 20;
 /// # Errors
 /// [`LoadError::Io`] when it cannot be read; [`LoadError::Config`] naming the field and the position otherwise.
 pub fn read_config<T: DeserializeOwned>(file: &Path) -> Result<T, LoadError> {
+    parse_config(file, &read_config_text(file)?)
+}
+
+/// The text of a config file of any format.
+///
+/// # Errors
+/// [`LoadError::Io`] when it cannot be read, [`LoadError::Damaged`] when it is too large to be one.
+pub fn read_config_text(file: &Path) -> Result<String, LoadError> {
     let bytes = std::fs::metadata(file).map_err(|e| LoadError::io(file, e))?.len();
     if bytes > CONFIG_BYTES_MAX {
         return Err(LoadError::damaged(file, "config file", format!("{bytes} bytes, at most {CONFIG_BYTES_MAX} expected")));
     }
-    let text = std::fs::read_to_string(file).map_err(|e| LoadError::io(file, e))?;
-    parse_config(file, &text)
+    std::fs::read_to_string(file).map_err(|e| LoadError::io(file, e))
 }
 
 /// Parses the text of a JSON config file; `file` is named in errors.

@@ -5,16 +5,28 @@
 //! the same bit for bit whatever else is in the batch: continuous batching and chunked prefill rest on that
 //! (`docs/decisions/0002-row-invariant-cpu-kernels.md`).
 
-mod head_linear;
+mod attention;
+mod fsmn_memory;
+mod conv1d;
+mod conv_layout;
 mod linear;
+mod lstm_cell;
+mod head_linear;
 mod mla_attention;
 mod rms_norm;
+mod snake;
 mod swiglu;
 
-pub use head_linear::head_linear;
+pub use attention::attention;
+pub use fsmn_memory::fsmn_memory;
+pub use conv1d::{Conv1dShape, conv1d};
+pub use conv_layout::ConvLayout;
 pub use linear::{linear, linear_rows};
+pub use lstm_cell::lstm_cell;
+pub use head_linear::head_linear;
 pub use mla_attention::{LatentBlocks, QueryContext, mla_attention_rows};
 pub use rms_norm::{rms_norm, rms_norm_row};
+pub use snake::snake;
 pub use swiglu::{silu, swiglu};
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
@@ -57,4 +69,13 @@ impl HostView {
 pub fn from_host<const D: usize>(values: Vec<f32>, shape: [usize; D], device: &Device, dtype: DType) -> Tensor<D> {
     let tensor = Tensor::from_data(TensorData::new(values, shape), (device, DType::F32));
     if dtype == DType::F32 { tensor } else { tensor.cast(dtype) }
+}
+
+/// The same values in memory of their own: a slice of a large tensor on the plain CPU shares, and so keeps, all of it.
+pub fn compact<const D: usize>(tensor: Tensor<D>) -> Tensor<D> {
+    let (device, dtype, shape) = (tensor.device(), tensor.dtype(), tensor.dims());
+    if !is_plain_cpu(&device) {
+        return tensor;
+    }
+    from_host(HostView::new(tensor).values().to_vec(), shape, &device, dtype)
 }

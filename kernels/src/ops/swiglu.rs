@@ -4,7 +4,8 @@ use burn::tensor::{DType, Tensor, activation};
 
 use super::{HostView, from_host, is_plain_cpu};
 
-/// Multiplies `up` by silu(`gate`) = gate / (1 + e^-gate), elementwise.
+/// Multiplies `up` by silu(`gate`) = gate / (1 + e^-gate), elementwise. In f16 and bf16 silu is computed in f32 and
+/// rounded before the product, as the published code does.
 ///
 /// # Shapes
 /// gate, up: `[rows, width]` → `[rows, width]`
@@ -14,7 +15,10 @@ use super::{HostView, from_host, is_plain_cpu};
 pub fn swiglu(gate: Tensor<2>, up: Tensor<2>) -> Tensor<2> {
     let (device, dtype, shape) = (gate.device(), gate.dtype(), gate.dims());
     assert_eq!(shape, up.dims(), "swiglu: gate and up differ in shape");
-    if dtype != DType::F32 || !is_plain_cpu(&device) {
+    if dtype != DType::F32 {
+        return activation::silu(gate.cast(DType::F32)).cast(dtype) * up;
+    }
+    if !is_plain_cpu(&device) {
         return activation::silu(gate) * up;
     }
     let (gate, up) = (HostView::new(gate), HostView::new(up));

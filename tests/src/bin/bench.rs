@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use caracal_kernels::{DeviceChoice, choose_device};
-use caracal_tests::bench::{Machine, Measured, Options, audio, backbone, codec, vision};
+use caracal_tests::bench::{Machine, Measured, Options, audio, backbone, codec, kernels, vision};
 use clap::{Parser, ValueEnum};
 
 /// Times what Caracal computes, beside what this machine could do at best in the same run.
@@ -29,6 +29,8 @@ enum Suite {
     Perception,
     /// Language model: prefill and decode.
     Backbone,
+    /// Our CPU operations beside the tensor library's.
+    Kernels,
 }
 
 fn main() -> Result<()> {
@@ -46,6 +48,7 @@ fn main() -> Result<()> {
     let suites: &[fn(&Options) -> Result<Vec<Measured>>] = match arguments.suite {
         Suite::Perception => &[audio::run, vision::run, codec::run],
         Suite::Backbone => &[backbone::run],
+        Suite::Kernels => &[kernels::run],
     };
     for suite in suites {
         for measured in suite(&options)? {

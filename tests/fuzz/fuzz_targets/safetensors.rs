@@ -1,0 +1,4 @@
+//! `cargo xtask fuzz safetensors`
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| caracal_tests::fuzz::safetensors(bytes));
