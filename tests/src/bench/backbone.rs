@@ -13,7 +13,7 @@ use caracal_kernels::Weights;
 use caracal_shared::reply::CODEBOOKS;
 use serde_json::{Value, json};
 
-use super::{Measured, Options, median_seconds, peak_memory_bytes, reset_peak_memory};
+use super::{Measured, Options, peak_memory_bytes, reset_peak_memory};
 use crate::random_backbone::{self, kitten_config, small_config};
 
 /// Sessions that decode together.
@@ -62,16 +62,30 @@ struct Bench {
     device: Device,
 }
 
-/// Seconds per component: the time between two reports belongs to the later one.
+/// Seconds per component of each run: the time between two reports belongs to the later one.
 struct Timer {
     last: Instant,
-    seconds: BTreeMap<&'static str, f64>,
+    runs: Vec<BTreeMap<&'static str, f64>>,
 }
 
 impl Timer {
+    /// Runs `work` once to warm up and [`RUNS`] times; gives the components of the run in the middle.
+    fn median(mut work: impl FnMut(&mut Self)) -> BTreeMap<&'static str, f64> {
+        let mut timer = Self { last: Instant::now(), runs: Vec::new() };
+        for _ in 0..=RUNS {
+            timer.runs.push(BTreeMap::new());
+            timer.last = Instant::now();
+            work(&mut timer);
+        }
+        timer.runs.remove(0);
+        timer.runs.sort_by(|a, b| a.values().sum::<f64>().total_cmp(&b.values().sum()));
+        timer.runs.swap_remove(RUNS / 2)
+    }
+
     fn add(&mut self, component: &'static str) {
         let now = Instant::now();
-        *self.seconds.entry(component).or_default() += (now - self.last).as_secs_f64();
+        let run = self.runs.last_mut().expect("a run was begun");
+        *run.entry(component).or_default() += (now - self.last).as_secs_f64();
         self.last = now;
     }
 }
@@ -114,18 +128,14 @@ impl Bench {
     fn prefill(&mut self) -> Result<Vec<Measured>> {
         reset_peak_memory();
         let (rows, session) = (self.rows(PREFILL), self.engine.open()?);
-        let mut timer = Timer { last: Instant::now(), seconds: BTreeMap::new() };
-        let seconds = median_seconds(RUNS, || {
-            timer.last = Instant::now();
-            let answer = self.engine.step_watched(&[Work { session, rows: rows.clone(), read: Read::Last }], &mut timer).remove(0);
+        let seconds = Timer::median(|timer| {
+            let answer = self.engine.step_watched(&[Work { session, rows: rows.clone(), read: Read::Last }], timer).remove(0);
             assert!(answer.is_ok_and(|hidden| hidden.rows.len() == self.config.hidden_size), "the prefill was refused");
             self.engine.truncate(session, 0).expect("the session is open");
         });
         self.engine.close(session)?;
-        let flop = self.flop(PREFILL, PREFILL / 2, 0);
-        let bytes = self.weight_bytes(PREFILL, 0);
-        let what = format!("{}: prefill of {PREFILL} rows, {:.0} tokens/s", self.name, PREFILL as f64 / seconds);
-        Ok(self.with_shares(what, seconds, flop, bytes, &timer))
+        let what = format!("{}: prefill of {PREFILL} rows, {:.0} tokens/s", self.name, PREFILL as f64 / seconds.values().sum::<f64>());
+        Ok(self.lines(what, &seconds, PREFILL, PREFILL / 2))
     }
 
     fn decode(&mut self, batch: usize) -> Result<Vec<Measured>> {
@@ -140,15 +150,13 @@ impl Bench {
         let rows = self.rows(batch);
         let past = vec![RecentIds::default(); CODEBOOKS];
         let past: Vec<&[RecentIds]> = vec![&past; batch];
-        let mut timer = Timer { last: Instant::now(), seconds: BTreeMap::new() };
-        let seconds = median_seconds(RUNS, || {
-            timer.last = Instant::now();
+        let mut seconds = Timer::median(|timer| {
             for _ in 0..STEPS {
                 let row = rows.chunks(self.config.hidden_size);
                 let plan: Vec<Work> = sessions.iter().zip(row).map(|(session, row)| Work { session: *session, rows: row.to_vec(), read: Read::Last }).collect();
-                let hidden: Vec<f32> = self.engine.step_watched(&plan, &mut timer).into_iter().flat_map(|a| a.expect("decoding was refused").rows).collect();
+                let hidden: Vec<f32> = self.engine.step_watched(&plan, timer).into_iter().flat_map(|a| a.expect("decoding was refused").rows).collect();
                 let hidden = Tensor::<2>::from_data(TensorData::new(hidden, [batch, self.config.hidden_size]), (&self.device, DType::F32));
-                let logits = self.engine.model().text_logits(hidden.clone(), &mut timer);
+                let logits = self.engine.model().text_logits(hidden.clone(), timer);
                 assert_eq!(logits.into_data().num_elements(), batch * self.config.vocab_size);
                 timer.add("text head");
                 assert_eq!(self.head.choose(hidden, &past, RepetitionPenalty::AUDIO, |_| {}).len(), batch);
@@ -156,58 +164,59 @@ impl Bench {
             }
             sessions.iter().for_each(|session| self.engine.truncate(*session, CONTEXT).expect("the session is open"));
         });
-        let (flop, bytes) = (self.flop(batch, CONTEXT, batch), self.weight_bytes(batch, batch * CONTEXT));
+        seconds.values_mut().for_each(|seconds| *seconds /= STEPS as f64);
         for session in sessions {
             self.engine.close(session)?;
         }
-        let what = format!("{}: decode step, batch {batch}, context {CONTEXT}", self.name);
-        Ok(self.with_shares(what, seconds / STEPS as f64, flop, bytes, &timer))
+        Ok(self.lines(format!("{}: decode step, batch {batch}, context {CONTEXT}", self.name), &seconds, batch, CONTEXT))
     }
 
     /// The work as a whole, and a line per component with its share of the time.
-    fn with_shares(&self, what: String, seconds: f64, flop: f64, bytes: f64, timer: &Timer) -> Vec<Measured> {
+    fn lines(&self, what: String, seconds: &BTreeMap<&'static str, f64>, rows: usize, context: usize) -> Vec<Measured> {
         let line = |what: String, seconds: f64, flop: f64, bytes: f64| Measured { what, seconds, media_seconds: None, flop, bytes, peak_memory_bytes: peak_memory_bytes() };
-        let total: f64 = timer.seconds.values().sum();
-        let shares = timer.seconds.iter().map(|(component, part)| line(format!("  {component}: {:.0} %", 100.0 * part / total), seconds * part / total, 0.0, 0.0));
-        std::iter::once(line(what, seconds, flop, bytes)).chain(shares).collect()
+        let total: f64 = seconds.values().sum();
+        let parts: Vec<Measured> = seconds
+            .iter()
+            .map(|(component, part)| {
+                let (flop, bytes) = self.work(component, rows, context);
+                line(format!("  {component}: {:.0} %", 100.0 * part / total), *part, flop, bytes)
+            })
+            .collect();
+        let whole = line(what, total, parts.iter().map(|p| p.flop).sum(), parts.iter().map(|p| p.bytes).sum());
+        std::iter::once(whole).chain(parts).collect()
     }
 
-    /// Operations of `rows` rows that see `context` tokens each, `read` of them through the heads.
-    fn flop(&self, rows: usize, context: usize, read: usize) -> f64 {
+    /// Operations of a component on `rows` rows that see `context` tokens each, and the bytes that it must read: its
+    /// weights once, the cached tokens once per row.
+    fn work(&self, component: &str, rows: usize, context: usize) -> (f64, f64) {
         let c = &self.config;
-        let attention = self.attention_weights() + c.num_attention_heads * context * (2 * c.kv_lora_rank + c.qk_rope_head_dim);
-        let chosen = c.moe_topk as f64 * c.n_routed_experts as f64 / c.experts() as f64;
-        let dense = 2 * attention + 6 * c.hidden_size * c.ffn_hidden_size + c.hidden_size * c.experts();
-        let row = c.num_layers as f64 * (dense as f64 + chosen * self.expert_weights() as f64);
-        2.0 * (rows as f64 * row + (read * self.head_weights()) as f64)
-    }
-
-    /// Bytes of the weights that `rows` rows touch, and of `cached` tokens.
-    fn weight_bytes(&self, rows: usize, cached: usize) -> f64 {
-        let c = &self.config;
-        let chosen = c.moe_topk as f64 / c.experts() as f64;
-        let touched = c.n_routed_experts as f64 * (1.0 - (1.0 - chosen).powi(rows as i32));
-        let layer = 2 * self.attention_weights() + 6 * c.hidden_size * c.ffn_hidden_size + c.hidden_size * c.experts();
-        let cache = cached * c.attentions() * (c.kv_lora_rank + c.qk_rope_head_dim);
-        4.0 * (c.num_layers as f64 * (layer as f64 + touched * self.expert_weights() as f64) + (self.head_weights() + cache) as f64)
-    }
-
-    /// Multiply-adds per row of the projections of one attention, which is also their number of weights.
-    fn attention_weights(&self) -> usize {
-        let c = &self.config;
-        let heads = c.num_attention_heads;
-        c.hidden_size * (c.q_lora_rank + c.kv_lora_rank + c.qk_rope_head_dim)
-            + c.q_lora_rank * heads * (c.qk_nope_head_dim + c.qk_rope_head_dim)
-            + heads * c.kv_lora_rank * (c.qk_nope_head_dim + c.v_head_dim)
-            + heads * c.v_head_dim * c.hidden_size
-    }
-
-    fn expert_weights(&self) -> usize {
-        3 * self.config.hidden_size * self.config.expert_ffn_hidden_size
-    }
-
-    fn head_weights(&self) -> usize {
-        let codes: usize = self.head.audio_output_layers.iter().map(|layer| layer.weight.dims()[0]).sum();
-        self.config.hidden_size * (self.config.vocab_size + codes)
+        let layers = c.num_layers as f64;
+        let products = |weights: usize| (2.0 * (rows * weights) as f64, 4.0 * weights as f64);
+        let times = |(flop, bytes): (f64, f64), factor: f64| (factor * flop, factor * bytes);
+        match component {
+            "attention" => {
+                let heads = c.num_attention_heads;
+                let (flop, bytes) = products(
+                    c.hidden_size * (c.q_lora_rank + c.kv_lora_rank + c.qk_rope_head_dim)
+                        + c.q_lora_rank * heads * (c.qk_nope_head_dim + c.qk_rope_head_dim)
+                        + heads * c.kv_lora_rank * (c.qk_nope_head_dim + c.v_head_dim)
+                        + heads * c.v_head_dim * c.hidden_size,
+                );
+                let core = 2 * rows * heads * context * (2 * c.kv_lora_rank + c.qk_rope_head_dim);
+                let cached = 4 * rows * context * (c.kv_lora_rank + c.qk_rope_head_dim);
+                times((flop + core as f64, bytes + cached as f64), 2.0 * layers)
+            }
+            "dense FFN" => times(products(3 * c.hidden_size * c.ffn_hidden_size), 2.0 * layers),
+            "router" => times(products(c.hidden_size * c.experts()), layers),
+            "experts" => {
+                let expert = (3 * c.hidden_size * c.expert_ffn_hidden_size) as f64;
+                let chance = c.moe_topk as f64 / c.experts() as f64;
+                let (real, touched) = (c.n_routed_experts as f64, 1.0 - (1.0 - chance).powi(rows as i32));
+                times((2.0 * rows as f64 * real * chance * expert, 4.0 * real * touched * expert), layers)
+            }
+            "text head" => products(c.hidden_size * c.vocab_size),
+            "audio heads" => products(c.hidden_size * self.head.audio_output_layers.iter().map(|layer| layer.weight.dims()[0]).sum::<usize>()),
+            _ => times(((2 * rows * c.hidden_size) as f64, (12 * rows * c.hidden_size) as f64), layers),
+        }
     }
 }
