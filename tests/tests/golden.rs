@@ -1,7 +1,7 @@
 //! One test per golden and device; the names come from the sidecars.
 //!
 //! A sidecar without a check, a check without its sidecar, and (in a build with wgpu) a machine without an adapter are
-//! failures.
+//! failures. `portable` is the CPU with gradient tracking, which takes the paths that training and every other device take.
 
 use std::process::ExitCode;
 
@@ -13,11 +13,16 @@ fn main() -> ExitCode {
     let there = discover(&golden_root()).unwrap_or_default();
     let mut trials = vec![Trial::test("every_golden_has_a_check_and_every_check_its_golden", every_golden_has_a_check)];
     for name in there.into_iter().filter(|name| !INDEXES.contains(&name.as_str())) {
-        let on_device = all().iter().any(|e| e.name == name && e.on_device);
-        let also = name.clone();
-        trials.push(Trial::test(format!("cpu::{name}"), move || check(&name, &Device::flex())));
-        if cfg!(feature = "wgpu") && on_device {
-            trials.push(Trial::test(format!("wgpu::{also}"), move || check(&also, &wgpu()?)));
+        let mut add = |kind: &str, device: fn() -> Result<Device, Failed>| {
+            let golden = name.clone();
+            trials.push(Trial::test(format!("{kind}::{name}"), move || check(&golden, &device()?)));
+        };
+        add("cpu", || Ok(Device::flex()));
+        if all().iter().any(|e| e.name == name && e.on_device) {
+            add("portable", || Ok(Device::flex().autodiff()));
+            if cfg!(feature = "wgpu") {
+                add("wgpu", wgpu);
+            }
         }
     }
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()

@@ -2,6 +2,7 @@
 //!
 //! | module | what it holds |
 //! |---|---|
+//! | [`omni`] | all of it from one folder |
 //! | [`config`] | `config.json` |
 //! | [`longcat_flash`], [`decoder_layer`] | the network, one ScMoE layer of it |
 //! | [`mla`], [`absorbed`], [`rope`] | latent attention in its plain and its absorbed form, rotary positions |
@@ -12,6 +13,7 @@
 //! | [`mtp`] | the head that drafts the token after the next |
 //! | [`watcher`] | looking at it all while it runs |
 
+pub mod omni;
 pub mod config;
 pub mod longcat_flash;
 pub mod decoder_layer;
@@ -37,5 +39,6 @@ pub use config::BackboneConfig;
 pub use embedding::CodecEmbedding;
 pub use longcat_flash::LongCatFlash;
 pub use mla::Mla;
+pub use omni::Omni;
 pub use router::Router;
 pub use scmoe::ScMoe;

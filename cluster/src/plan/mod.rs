@@ -10,7 +10,9 @@
 //! | `distinct_experts` | how many experts a step touches, also on the busiest rank |
 //! | `roofline` | the least time of one decode step |
 //! | `report` | all of it, as text and as JSON |
+//! | [`command`] | `caracal-cluster plan` |
 
+pub mod command;
 mod fleet;
 mod inventory;
 mod memory;

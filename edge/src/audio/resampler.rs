@@ -39,11 +39,12 @@ pub(super) fn check_rates(from: u32, to: u32) -> Result<(), ResampleError> {
 /// one block of input and the filter's tail; it stands before all speculation and so need not be cloned
 pub struct Resampler {
     /// `None` when both rates are equal.
-    converter: Option<Fft<f32>>,
+    converter: Option<Fft<f64>>,
     from: u64,
     to: u64,
-    pending: Vec<f32>,
-    block: Vec<f32>,
+    // Double precision, because the converter panics when the loudest samples overflow single precision inside it.
+    pending: Vec<f64>,
+    block: Vec<f64>,
     seen: u64,
     given: u64,
     /// Samples of the filter's delay that are still to be dropped.
@@ -71,7 +72,7 @@ impl Resampler {
         if self.converter.is_none() {
             return out.extend_from_slice(samples.samples());
         }
-        self.pending.extend_from_slice(samples.samples());
+        self.pending.extend(samples.samples().iter().map(|s| f64::from(*s)));
         self.convert(out, u64::MAX);
     }
 
@@ -105,7 +106,7 @@ impl Resampler {
             let late = self.delay.min(made);
             self.delay -= late;
             let kept = (made - late).min((total - self.given) as usize);
-            out.extend_from_slice(&self.block[late..late + kept]);
+            out.extend(self.block[late..late + kept].iter().map(|s| *s as f32));
             self.given += kept as u64;
         }
         self.pending.drain(..used);

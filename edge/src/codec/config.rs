@@ -15,6 +15,10 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::audio::FbankConfig;
+
+/// What the codec's front end multiplies samples by (the audio encoder's uses 32768).
+const TOKENIZER_SCALE: f32 = 32767.0;
 /// Largest width, count or table size in a codec config: 100 times the released ones, small enough that their products
 /// fit in 64 bits.
 const SIZE_MAX: usize = 1 << 20;
@@ -222,8 +226,8 @@ impl EncoderConfig {
     }
 }
 
-/// The path of the checkpoint that a config names: its last part, in the config's folder, `.safetensors` beside `.pt`
-/// preferred.
+/// The path of the checkpoint that a config names: its last part, in the config's folder; a `.safetensors` of that name
+/// is preferred.
 ///
 /// # Errors
 /// [`LoadError::Config`] when it names none.
@@ -258,11 +262,36 @@ pub struct SemanticConfig {
     pub conv2d_stride: Vec<usize>,
     /// Subsampling convolutions.
     pub num_conv_layers: usize,
-    /// The front end's `fbank` section, for [`crate::audio`].
-    #[serde(default)]
-    pub fbank: Value,
+    /// The log-mel front end.
+    pub fbank: FbankFields,
+    /// Name of the CMVN statistics, as published; only its last part is used, beside the config. Not needed where the
+    /// checkpoint holds them.
+    #[serde(alias = "cmvn")]
+    pub cmvn_file: Option<PathBuf>,
     #[serde(flatten)]
     rest: BTreeMap<String, Value>,
+}
+
+/// The front end's `fbank` section. The codec has no dither when it runs, whatever the field says.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct FbankFields {
+    freq: u32,
+    frame_length: f64,
+    frame_shift: f64,
+    preemphasis: f64,
+    low_freq: f64,
+    high_freq: f64,
+    num_mel_bins: usize,
+    #[serde(flatten)]
+    rest: BTreeMap<String, Value>,
+}
+
+impl FbankFields {
+    /// The filter bank of the codec's tokenizer: these fields, and samples multiplied by 32767.
+    pub fn fbank(&self) -> FbankConfig {
+        let Self { freq, frame_length, frame_shift, preemphasis, low_freq, high_freq, num_mel_bins, .. } = *self;
+        FbankConfig { freq, frame_length, frame_shift, preemphasis, low_freq, high_freq, num_mel_bins, padded_num_mel_bins: None, scale: TOKENIZER_SCALE }
+    }
 }
 
 #[derive(Deserialize)]
@@ -287,6 +316,8 @@ struct SemanticModel {
 #[derive(Deserialize)]
 struct FeatureFields {
     fbank: Value,
+    #[serde(alias = "cmvn")]
+    cmvn_file: Option<String>,
 }
 
 /// The only semantic architecture there is.
@@ -326,6 +357,7 @@ impl SemanticConfig {
             fields.insert("select_layer".into(), selection.select_layer.into());
             fields.insert("codebook_size".into(), selection.codebook_size.into());
             fields.insert("fbank".into(), model.feature.fbank);
+            fields.insert("cmvn_file".into(), model.feature.cmvn_file.into());
         }
         let config = Self::from_value(&file, fields)?;
         if config.d_model != selection.codebook_dim {
@@ -342,6 +374,7 @@ impl SemanticConfig {
     pub fn from_value(file: &Path, fields: Value) -> Result<Self, LoadError> {
         let config: Self = parse_fields(file, &fields)?;
         refuse_unknown_keys(file, &config.rest, SEMANTIC_UNUSED)?;
+        refuse_unknown_keys(file, &config.fbank.rest, &["dither"])?;
         let check = Checker { file };
         check.sizes(&[
             ("d_model", config.d_model),
@@ -353,6 +386,9 @@ impl SemanticConfig {
         check.rates("conv2d_stride", &config.conv2d_stride)?;
         check.even("d_model", config.d_model)?;
         check.holds("nhead", config.d_model % config.nhead == 0, || format!("{} heads do not divide d_model {}", config.nhead, config.d_model))?;
+        check.holds("feat_dim", config.feat_dim == config.fbank.num_mel_bins, || {
+            format!("{}, but fbank.num_mel_bins is {}", config.feat_dim, config.fbank.num_mel_bins)
+        })?;
         check.holds("num_conv_layers", config.num_conv_layers == config.conv2d_stride.len(), || {
             format!("{}, but conv2d_stride has {} entries", config.num_conv_layers, config.conv2d_stride.len())
         })?;

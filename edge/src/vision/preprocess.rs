@@ -46,6 +46,14 @@ impl Preprocessor {
         pictures.chunks(2).enumerate().map(unit).collect()
     }
 
+    /// One unit of an item of `pictures` pictures in all, so that a long clip need not lie in memory at once.
+    ///
+    /// # Errors
+    /// [`PictureError::PairDiffers`] or [`PictureError::NoSize`].
+    pub fn pair(&self, first: &Picture, second: &Picture, pictures: usize) -> Result<VisualUnit, PictureError> {
+        self.unit(&[first, second], self.config.pixel_limits(pictures))
+    }
+
     /// The unit of a live chunk: one or two pictures, at most `patches_max` patches whatever the rest of the session
     /// holds, because what the language model has seen of a session cannot shrink later.
     ///

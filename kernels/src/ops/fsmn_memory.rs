@@ -45,7 +45,7 @@ fn memory_rows(h: &[f32], weight: &[f32], channels: usize, dilation: usize, y: &
         for (k, weight) in by_tap.chunks_exact(channels.max(1)).enumerate() {
             let row = (t + k * dilation) * channels;
             for ((y, h), w) in y.iter_mut().zip(&h[row..row + channels]).zip(weight) {
-                *y = h.mul_add(*w, *y);
+                *y += h * w;
             }
         }
     }

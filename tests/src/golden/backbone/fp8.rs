@@ -101,8 +101,12 @@ fn activations_too(report: &mut Report, golden: &Golden, device: &Device) -> Res
         ("layer0.moe.out", layer.mlp.forward(u, 0, &mut Unwatched)),
     ];
     for (name, got) in blocks {
-        let error = relative_l2(&floats(got), &stored(&file, name)?);
-        report.holds(format!("w8a8 {name} from the golden's own input"), error < BLOCK_L2[1], format!("relative L2 {error:.1e}, {:.0e} where all codes agree", BLOCK_L2[0]));
+        let (got, want) = (floats(got), stored(&file, name)?);
+        let error = relative_l2(&got, &want);
+        // A code that rounds the other way changes its own row, in attention also those after it.
+        let changed = got.chunks(config.hidden_size).zip(want.chunks(config.hidden_size)).filter(|(g, w)| relative_l2(g, w) >= BLOCK_L2[0]).count();
+        let one_code = error < BLOCK_L2[1] && (changed <= 1 || name.contains("attn"));
+        report.holds(format!("w8a8 {name} from the golden's own input"), error < BLOCK_L2[0] || one_code, format!("relative L2 {error:.1e}, {changed} rows changed"));
     }
 
     let input_ids = ids(&integers(&file, "input_ids")?);
