@@ -3,9 +3,9 @@
 //! Under uniform routing the mean is known in closed form; the busiest of several ranks is not, so it is drawn: a fixed
 //! seed, enough draws for less than half a percent.
 
+use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand::seq::index::sample;
-use rand::SeedableRng;
 
 use crate::backbone::BackboneConfig;
 
