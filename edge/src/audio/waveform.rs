@@ -8,7 +8,9 @@ pub struct Waveform(Vec<f32>);
 
 /// A sample is no number. Nothing was taken in: repair or drop the piece that holds it.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
-#[error("sample {index} is {found}, expected a finite number. The recording or the driver that delivered it is damaged: drop this piece, or repair it.")]
+#[error(
+    "sample {index} is {found}, expected a finite number. The recording or the driver that delivered it is damaged: drop this piece, or repair it."
+)]
 pub struct NotFinite {
     /// Position of the first such sample.
     pub index: usize,

@@ -32,7 +32,8 @@ fn front_end() -> Result<FrontEnd> {
 /// Multiply-adds that one row takes in the encoder, without the CTC head.
 fn macs_per_row(config: &AudioEncoderConfig) -> f64 {
     let (hidden, width, input) = (config.hidden_size as f64, config.proj_size as f64, config.input_size as f64);
-    let taps = (0..config.nlayer).map(|i| config.left_order + 1 + if config.looks_ahead(i) { config.right_order } else { 0 }).sum::<usize>() as f64;
+    let taps = (0..config.nlayer).map(|i| config.left_order + 1 + if config.looks_ahead(i) { config.right_order } else { 0 }).sum::<usize>()
+        as f64;
     let post = if config.ndnn == 0 { 0.0 } else { width * hidden + (config.ndnn - 1) as f64 * hidden * hidden };
     input * hidden + hidden * width + config.nlayer as f64 * 2.0 * width * hidden + taps * width + post
 }
@@ -67,7 +68,14 @@ fn front_end_second() -> Result<Measured> {
     });
     // 100 transforms of 512 points at 2.5 n log2 n, and 257 x 80 filter weights of which few are not zero.
     let flop = 100.0 * (2.5 * 512.0 * 9.0 + 2.0 * 512.0);
-    Ok(Measured { what: "audio front end, 1 s".into(), seconds, media_seconds: Some(1.0), flop, bytes: 4.0 * rate as f64, peak_memory_bytes: peak_memory_bytes() })
+    Ok(Measured {
+        what: "audio front end, 1 s".into(),
+        seconds,
+        media_seconds: Some(1.0),
+        flop,
+        bytes: 4.0 * rate as f64,
+        peak_memory_bytes: peak_memory_bytes(),
+    })
 }
 
 /// One second in one step and in steps of one row, each in a stream that is already running.
@@ -94,7 +102,10 @@ fn encoder_seconds(name: &str, options: &Options, config: &AudioEncoderConfig, e
         let bytes = macs * weight_bytes * pieces.len() as f64;
         Measured { what, seconds, media_seconds: Some(media), flop: 2.0 * 13.0 * macs, bytes, peak_memory_bytes: peak_memory_bytes() }
     };
-    vec![measure(format!("{name}, 13 rows in one step"), vec![whole.clone()]), measure(format!("{name}, 13 rows in steps of 80 ms"), vec![single; 13])]
+    vec![
+        measure(format!("{name}, 13 rows in one step"), vec![whole.clone()]),
+        measure(format!("{name}, 13 rows in steps of 80 ms"), vec![single; 13]),
+    ]
 }
 
 /// The encoder as it runs from a bf16 checkpoint, which keeps its matrices narrow on the CPU; nothing elsewhere.
@@ -120,5 +131,12 @@ fn projector_second(options: &Options, config: &AudioEncoderConfig) -> Result<Me
     reset_peak_memory();
     let seconds = median_seconds(5, || drop(projector.forward(x.clone()).into_data()));
     let macs = (input * output + output * output) as f64;
-    Ok(Measured { what: "audio projector, 13 rows".into(), seconds, media_seconds: Some(13.0 * 0.08), flop: 26.0 * macs, bytes: 4.0 * macs, peak_memory_bytes: peak_memory_bytes() })
+    Ok(Measured {
+        what: "audio projector, 13 rows".into(),
+        seconds,
+        media_seconds: Some(13.0 * 0.08),
+        flop: 26.0 * macs,
+        bytes: 4.0 * macs,
+        peak_memory_bytes: peak_memory_bytes(),
+    })
 }

@@ -4,7 +4,10 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::{DType, Device};
 use caracal_edge::audio::read::{CLIP_SECONDS_MAX, decode_audio};
-use caracal_edge::audio::{AudioEncoder, AudioEncoderConfig, AudioFileError, AudioPerception, AudioProjector, Cmvn, FrontEnd, PreprocessorConfig, Waveform, read_audio, resample, sinc_resample};
+use caracal_edge::audio::{
+    AudioEncoder, AudioEncoderConfig, AudioFileError, AudioPerception, AudioProjector, Cmvn, FrontEnd, PreprocessorConfig, Waveform,
+    read_audio, resample, sinc_resample,
+};
 use caracal_kernels::checkpoint::{StoredDtype, write_safetensors};
 use caracal_kernels::{LoadError, Weights};
 use caracal_tests::fuzz::{cmvn, mutate::mutations};
@@ -93,7 +96,12 @@ fn corrupt_and_empty_sound_files_are_refused_by_name() {
     let missing = read_audio(Path::new("/nowhere/clip.wav"), 1).unwrap_err();
     names(&missing, &["/nowhere/clip.wav", "cannot be read", "Check the path"]);
     let whole = wav(1, 1, 16_000, &integers([1; 4000]));
-    for (bytes, found) in [(whole[..5000].to_vec(), "ends early"), (whole[..30].to_vec(), "no usable"), (b"hello, this is no sound file at all".to_vec(), "no usable"), (Vec::new(), "no usable")] {
+    for (bytes, found) in [
+        (whole[..5000].to_vec(), "ends early"),
+        (whole[..30].to_vec(), "no usable"),
+        (b"hello, this is no sound file at all".to_vec(), "no usable"),
+        (Vec::new(), "no usable"),
+    ] {
         names(decode(bytes).unwrap_err(), &["clip.wav", found, "Convert"]);
     }
     assert!(matches!(decode(wav(1, 1, 16_000, &[])), Err(AudioFileError::Empty { .. })));
@@ -405,7 +413,9 @@ fn tensors_that_are_missing_misshapen_or_not_finite_are_refused_by_name() {
     names(model.open().unwrap_err(), &[encoder, "fsmn_layers.0.memory.weight", "[4, 1, 4]", "expected [4, 1, 3]"]);
 
     let model = Model::new();
-    model.change(encoder, |tensors| tensors.iter_mut().find(|t| t.0 == "ffn.2.weight").unwrap().3[4..8].copy_from_slice(&f32::NAN.to_le_bytes()));
+    model.change(encoder, |tensors| {
+        tensors.iter_mut().find(|t| t.0 == "ffn.2.weight").unwrap().3[4..8].copy_from_slice(&f32::NAN.to_le_bytes())
+    });
     names(model.open().unwrap_err(), &[encoder, "ffn.2.weight", "NaN at element 1"]);
 
     let model = Model::new();

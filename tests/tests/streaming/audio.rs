@@ -2,7 +2,10 @@
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use caracal_edge::Streaming;
-use caracal_edge::audio::{AudioEncoder, AudioEncoderConfig, Cmvn, Delta, DeltaConfig, FrontEnd, PreprocessorConfig, Resampler, Splice, SpliceConfig, Waveform, resample};
+use caracal_edge::audio::{
+    AudioEncoder, AudioEncoderConfig, Cmvn, Delta, DeltaConfig, FrontEnd, PreprocessorConfig, Resampler, Splice, SpliceConfig, Waveform,
+    resample, sinc_resample,
+};
 use caracal_kernels::Weights;
 use caracal_tests::streaming::{CUTTINGS, cuttings, relative_error};
 use proptest::prelude::*;
@@ -31,7 +34,13 @@ fn for_cuttings(lengths: impl Strategy<Value = usize>, check: impl Fn(usize, &[u
 }
 
 /// All that `step…` and `flush` give for `values` cut into `pieces` of `unit` values.
-fn streamed<S: Streaming<Out = Vec<f32>>>(module: &S, values: &[f32], pieces: &[usize], unit: usize, wrap: impl Fn(Vec<f32>) -> S::In) -> Vec<f32> {
+fn streamed<S: Streaming<Out = Vec<f32>>>(
+    module: &S,
+    values: &[f32],
+    pieces: &[usize],
+    unit: usize,
+    wrap: impl Fn(Vec<f32>) -> S::In,
+) -> Vec<f32> {
     let (mut state, mut out, mut from) = (module.start(), Vec::new(), 0);
     for piece in pieces {
         out.extend(module.step(&mut state, wrap(values[from * unit..(from + piece) * unit].to_vec())).into_iter().flatten());
@@ -267,7 +276,8 @@ fn ten_minutes_of_streamed_sound_run_in_constant_memory() {
     let (mut hearing, mut encoding, mut features) = (front_end.start(), encoder.start(), Vec::new());
     // 0.96 s, so that every piece gives the same number of rows.
     let piece = waveform(noise(7680, 3));
-    let narrow = |features: &[f32]| -> Vec<f32> { features.chunks_exact(front_end.output_width()).flat_map(|row| row[..10].to_vec()).collect() };
+    let narrow =
+        |features: &[f32]| -> Vec<f32> { features.chunks_exact(front_end.output_width()).flat_map(|row| row[..10].to_vec()).collect() };
     let mut at_each_piece = Vec::with_capacity(625);
     for _ in 0..625 {
         let before = total_bytes();
@@ -282,4 +292,26 @@ fn ten_minutes_of_streamed_sound_run_in_constant_memory() {
     assert_eq!(settled.3, last.3, "a step allocates another amount at the end than at the start");
     // 4 layers of 3 past rows, and in two of them one row that waits, normed and as it was.
     assert_eq!(settled.1, 4 * 12 * (4 * 3 + 2 * 2));
+}
+
+#[test]
+fn resampled_tones_stay_where_they_were() {
+    let tone = |rate: u32, count: usize| -> Vec<f32> {
+        (0..count).map(|i| 0.5 * (std::f32::consts::TAU * 1000.0 * i as f32 / rate as f32).sin()).collect()
+    };
+    for (from, to) in [(48_000, 16_000), (44_100, 16_000), (8_000, 16_000), (16_000, 24_000)] {
+        let whole = waveform(tone(from, from as usize / 5));
+        let want = tone(to, to as usize / 5);
+        // The live filter of an odd number of samples has its centre half a sample off.
+        let half_sample = if from == 44_100 { std::f64::consts::PI * 1000.0 / f64::from(from) } else { 0.0 };
+        for (resampled, shift) in [(resample(&whole, from, to), half_sample), (sinc_resample(&whole, from, to), 0.0)] {
+            let resampled = resampled.unwrap();
+            let got = resampled.samples();
+            assert_eq!(got.len(), want.len());
+            // Both ends see silence beyond the clip.
+            let middle = want.len() / 4..want.len() * 3 / 4;
+            let error = relative_error(&got[middle.clone()], &want[middle]);
+            assert!(error < 5e-3 + shift, "{from} to {to}: {error}");
+        }
+    }
 }
