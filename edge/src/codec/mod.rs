@@ -2,7 +2,7 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`config`] | the published YAML files |
+//! | [`config`], [`semantic_config`] | the published YAML files |
 //! | [`ids`] | ids of the language model ⇄ codes, and ids that no table has a row for |
 //! | [`reply_codes`] | generated rows → frames: acoustic ids come one step late |
 //! | [`audio_decoder`] | codec frames → waveform, as they come |
@@ -21,6 +21,7 @@ pub mod memory;
 pub mod quantizer;
 pub mod reply_codes;
 pub mod residual_unit;
+pub mod semantic_config;
 pub mod semantic_layer;
 pub mod semantic_tokenizer;
 pub mod snake;
@@ -31,10 +32,11 @@ pub mod upsample;
 
 pub use acoustic_encoder::AcousticEncoder;
 pub use audio_decoder::{AudioDecoder, AudioDecoderState};
-pub use config::{DecoderConfig, DecoderType, EncoderConfig, QuantizerConfig, SemanticConfig};
-pub use ids::{CodecFrame, CodecIds};
+pub use config::{DecoderConfig, DecoderType, EncoderConfig, QuantizerConfig};
+pub use ids::{CodecFrame, CodecIds, InvalidCodes};
 pub use quantizer::GroupedResidualQuantizer;
 pub use reply_codes::ReplyCodes;
+pub use semantic_config::SemanticConfig;
 pub use semantic_tokenizer::SemanticTokenizer;
 pub use tokenizer::{AudioTokenizer, ClipCodes, TokenizeError};
 pub use trace::Trace;

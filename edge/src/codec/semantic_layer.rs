@@ -8,7 +8,7 @@ use caracal_kernels::layers::{LayerNorm, Linear};
 use caracal_kernels::weights::Init;
 use caracal_kernels::{LoadError, Weights, ops};
 
-use super::config::SemanticConfig;
+use super::semantic_config::SemanticConfig;
 
 /// x + MHA(norm1 x), then x + FFN(norm2 x), then norm3.
 #[derive(Module, Debug)]

@@ -15,7 +15,7 @@ use caracal_kernels::layers::{LayerNorm, Linear};
 use caracal_kernels::weights::Init;
 use caracal_kernels::{LoadError, Weights};
 
-use super::config::SemanticConfig;
+use super::semantic_config::SemanticConfig;
 use super::semantic_layer::SemanticLayer;
 use super::trace::Trace;
 use crate::audio::{Cmvn, Fbank, Waveform};

@@ -8,8 +8,10 @@ use burn::tensor::{DType, Device, Tensor, TensorData};
 use caracal_kernels::{Checkpoint, LoadError, Weights};
 
 use super::acoustic_encoder::AcousticEncoder;
-use super::config::{EncoderConfig, SemanticConfig, checkpoint_beside};
+use super::config::{EncoderConfig, checkpoint_beside};
+use super::ids::{CodecFrame, CodecIds, InvalidCodes};
 use super::quantizer::GroupedResidualQuantizer;
+use super::semantic_config::SemanticConfig;
 use super::semantic_tokenizer::SemanticTokenizer;
 use super::trace::Trace;
 use crate::audio::{ResampleError, Waveform, sinc_resample};
@@ -36,6 +38,21 @@ pub struct ClipCodes {
     pub semantic: Vec<u32>,
     /// Packed, `[codebooks][frames]`.
     pub acoustic: Vec<Vec<u32>>,
+}
+
+impl ClipCodes {
+    /// The frames that a decoder can speak, as many as both halves have.
+    ///
+    /// # Errors
+    /// [`InvalidCodes`] when the decoder's tables are not the tokenizer's.
+    pub fn frames(&self, ids: &CodecIds) -> Result<Vec<CodecFrame>, InvalidCodes> {
+        let count = self.acoustic.iter().map(Vec::len).chain([self.semantic.len()]).min().unwrap_or(0);
+        let frame = |t: usize| {
+            let acoustic: Vec<i64> = self.acoustic.iter().map(|book| i64::from(book[t])).collect();
+            ids.frame(i64::from(self.semantic[t]), &acoustic)
+        };
+        (0..count).map(frame).collect()
+    }
 }
 
 /// A clip cannot be turned into codes.

@@ -338,6 +338,13 @@ fn clips_that_are_empty_or_too_long_are_refused_and_short_ones_are_not() {
     assert_eq!((none[0].acoustic[0].len(), none[1].acoustic[0].len()), (0, 100));
     assert_eq!(tokenizer.batch(&[noise(5), Waveform::default()]), Err(TokenizeError::Empty));
     assert!(Waveform::new(vec![0.0, f32::NAN]).is_err(), "a clip with NaN cannot be made");
+    // Frames for a decoder: as many as the shorter half has, and only if the tables are the same.
+    let codes = tokenizer.clip(&noise(2000), 16_000).unwrap();
+    let ids = CodecIds::new(&decoder_config("24k"));
+    assert_eq!(codes.frames(&ids).unwrap().len(), codes.semantic.len().min(codes.acoustic[0].len()));
+    let mut small = fields("24k");
+    (small["codec_codebook_size"], small["semantic_token_nums"]) = (json!(1), json!(1));
+    names(codes.frames(&CodecIds::new(&DecoderConfig::from_value(Path::new("config.yaml"), small).unwrap())).unwrap_err(), &["expected 0 to 0"]);
 }
 
 #[test]
