@@ -95,6 +95,11 @@ impl ModelFolder {
         Ok(Self { folder: folder.into(), device: device.clone(), config, tokenizer, markers })
     }
 
+    /// The path it was opened by.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Front end, audio encoder and projector.
     ///
     /// # Errors

@@ -51,10 +51,13 @@ where
     assert_eq!(first, machine, "saving changed the state");
 
     let mut latest = Micros(0);
-    let ordered: Vec<_> = script.iter().map(|(now, input)| {
-        latest = latest.max(*now);
-        (latest, input.clone())
-    }).collect();
+    let ordered: Vec<_> = script
+        .iter()
+        .map(|(now, input)| {
+            latest = latest.max(*now);
+            (latest, input.clone())
+        })
+        .collect();
     let mut forward = start.clone();
     assert_eq!(run(&mut forward, &ordered, outputs_max), outputs, "a time that went back was not taken as the latest one");
     assert_eq!(forward, machine);

@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use caracal_kernels::{DeviceChoice, choose_device};
 use caracal_shared::limits::REPLY_STEPS_MAX;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -93,11 +93,15 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if let Some(why) = &chosen.fallback {
         eprintln!("caracal-cluster: {why}");
     }
+    let name = arguments.case.file_stem().map_or_else(|| "case".into(), |stem| stem.to_string_lossy());
+    let written = arguments.out.join(format!("{name}.json"));
+    if let (Ok(written), Ok(case)) = (written.canonicalize(), arguments.case.canonicalize()) {
+        ensure!(written != case, "{}: the reply would be written over the conversation. Choose another folder with `--out`.", case.display());
+    }
     let mut bar = Bar::new();
     let outcome = generate(&arguments.model, &arguments.case, &chosen.device, &arguments.options(), &mut |progress| bar.show(progress));
     bar.0.finish_and_clear();
     let outcome = outcome?;
-    let name = arguments.case.file_stem().map_or_else(|| "case".into(), |stem| stem.to_string_lossy());
     let files = outcome.write(&arguments.out, &name)?;
     for notice in &outcome.notices {
         eprintln!("caracal-cluster: {notice}");

@@ -25,4 +25,5 @@ pub mod command;
 pub use case::{Case, CaseError, CaseItem, CaseMessage, InterleavedMeta};
 pub use outcome::Outcome;
 pub use progress::{Progress, Stage};
-pub use run::{GenerateError, Options, generate};
+pub use reply::{Reply, ReplyOptions};
+pub use run::{GenerateError, Options, generate, read_prompt};

@@ -4,10 +4,11 @@
 
 use std::path::Path;
 
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 use caracal_edge::audio::FrontEnd;
 use caracal_edge::vision::{PictureError, Preprocessor, VisionConfig};
 use caracal_kernels::LoadError;
+use caracal_kernels::layers::Embedding;
 use caracal_shared::ids::{CODE_END, TEXT_END};
 use caracal_shared::prompt::{Prompt, PromptError, PromptOptions, assemble};
 use caracal_shared::reply::ReplyIds;
@@ -19,6 +20,7 @@ use super::outcome::Outcome;
 use super::perceive::{Encoders, Perceived, perceive};
 use super::progress::{Progress, Stage};
 use super::reply::{Replier, ReplyError, ReplyOptions};
+use crate::backbone::CodecEmbedding;
 use crate::backbone::embedding::{EmbeddingError, Features};
 use crate::engine::{BurnEngine, CacheLimits};
 use crate::model::{ModelError, ModelFolder};
@@ -59,6 +61,17 @@ pub enum GenerateError {
     Tokenize(#[from] TokenizeError),
 }
 
+/// A conversation that was read, heard and seen.
+#[derive(Debug)]
+pub struct ReadPrompt {
+    /// Text ids, codes and placeholders.
+    pub prompt: Prompt,
+    /// What fills the placeholders.
+    pub perceived: Perceived,
+    /// What was left out and why, for the user.
+    pub notices: Vec<String>,
+}
+
 /// Runs the conversation of `case_file` on the model in `folder`.
 ///
 /// # Errors
@@ -66,35 +79,26 @@ pub enum GenerateError {
 pub fn generate(folder: &Path, case_file: &Path, device: &Device, options: &Options, progress: &mut dyn FnMut(Progress)) -> Result<Outcome, GenerateError> {
     let case = Case::read(case_file)?;
     let model = ModelFolder::open(folder, device)?;
-    let (media, vision) = read_media(folder, &case, progress)?;
-    let notices = media.notices.clone();
-    let mut loaded = 0;
-    let mut load = |progress: &mut dyn FnMut(Progress)| {
-        loaded += 1;
-        progress(Progress { stage: Stage::Load, done: loaded, total: 5 });
-    };
     let (text, codec_embedding) = model.input_embedding()?;
-    load(progress);
     let voice = match options.voice {
         true => Some((model.codec_head(codec_embedding.audio_embeddings[0].weight.dims()[0])?, model.codec()?)),
         false => None,
     };
-    load(progress);
-    let perceived = look_and_listen(&model, &case, media, vision, progress)?;
-    load(progress);
-    let prompt = assemble(&model.tokenizer, &model.markers, &perceived.messages, &PromptOptions { voice_chat: options.voice, ..PromptOptions::default() })?;
+    let read = read_prompt(&model, &case, options.voice, progress)?;
     let context = model.config.max_position_embeddings;
-    prompt.check_context(1, context)?;
-    let rows = embed(&model, &prompt, &perceived, &text, &codec_embedding)?;
-    let steps_max = options.reply.steps_max.min(context - prompt.rows.len());
-    let limits = CacheLimits { block_tokens: BLOCK_TOKENS, blocks: (prompt.rows.len() + steps_max).div_ceil(BLOCK_TOKENS), sessions: 1 };
+    read.prompt.check_context(1, context)?;
+    let positions = read.prompt.rows.len();
+    let rows = embed(&model, &read, &text, &codec_embedding)?;
+    let steps_max = options.reply.steps_max.min(context - positions);
+    let limits = CacheLimits { block_tokens: BLOCK_TOKENS, blocks: (positions + steps_max).div_ceil(BLOCK_TOKENS), sessions: 1 };
+    progress(Progress { stage: Stage::Load, done: 0, total: 1 });
     let mut engine = BurnEngine::new(&model.config, model.language_model()?, limits);
-    load(progress);
+    progress(Progress { stage: Stage::Load, done: 1, total: 1 });
     let ids = ReplyIds { pause: model.markers.pause, end: TEXT_END, semantic_end: CODE_END };
     let mut replier = Replier { engine: &mut engine, text: &text, codec: &codec_embedding, head: voice.as_ref().map(|(head, _)| head), ids };
     let reply = replier.reply(rows, &ReplyOptions { steps_max, ..options.reply }, progress)?;
     let steps = reply.text.len();
-    let mut outcome = Outcome { prompt_rows: prompt.rows.len(), notices, ..Outcome::of(reply, &model.tokenizer, model.markers.pause)? };
+    let mut outcome = Outcome { prompt_rows: positions, notices: read.notices, ..Outcome::of(reply, &model.tokenizer, model.markers.pause)? };
     if !outcome.reply.finished {
         outcome.notices.push(match steps < options.reply.steps_max {
             true => format!("the reply was cut after {steps} steps, where the context of {context} positions is full"),
@@ -109,38 +113,37 @@ pub fn generate(folder: &Path, case_file: &Path, device: &Device, options: &Opti
     Ok(outcome)
 }
 
-/// Opens the media with the front ends of the model; no weights are needed for that.
-fn read_media(folder: &Path, case: &Case, progress: &mut dyn FnMut(Progress)) -> Result<(Media, Option<VisionConfig>), GenerateError> {
+/// Opens the media of a conversation, encodes them and assembles the prompt. The encoders are loaded for this and let go
+/// at its end, before the language model takes the memory.
+///
+/// # Errors
+/// [`GenerateError`].
+pub fn read_prompt(model: &ModelFolder, case: &Case, voice: bool, progress: &mut dyn FnMut(Progress)) -> Result<ReadPrompt, GenerateError> {
     let (heard, seen) = case.senses();
-    let front_end = if heard { Some(FrontEnd::open(&folder.join("audio"))?) } else { None };
-    let vision = if seen { Some(VisionConfig::read(&folder.join("vision"))?) } else { None };
+    // The front ends need no weights: files that cannot be used are found before anything large is loaded.
+    let front_end = if heard { Some(FrontEnd::open(&model.folder().join("audio"))?) } else { None };
+    let vision = if seen { Some(VisionConfig::read(&model.folder().join("vision"))?) } else { None };
     let senses = Senses {
         sample_rate: front_end.as_ref().map(FrontEnd::sample_rate),
         preprocessor: vision.as_ref().map(|config| Preprocessor::new(&config.preprocess)),
     };
-    Ok((Media::read(case, &senses, progress)?, vision))
-}
-
-/// Loads the encoders, uses them and lets them go, before the language model takes the memory.
-fn look_and_listen(
-    model: &ModelFolder, case: &Case, media: Media, vision: Option<VisionConfig>, progress: &mut dyn FnMut(Progress),
-) -> Result<Perceived, GenerateError> {
+    let mut media = Media::read(case, &senses, progress)?;
+    let notices = std::mem::take(&mut media.notices);
     let encoders = Encoders {
-        audio: if case.senses().0 { Some(model.hearing()?) } else { None },
-        vision: match vision {
-            Some(config) => Some((model.sight()?.0, config.post_squeeze)),
-            None => None,
-        },
+        audio: if heard { Some(model.hearing()?) } else { None },
+        vision: if seen { Some(model.sight()?).map(|(encoder, config)| (encoder, config.post_squeeze)) } else { None },
     };
-    Ok(perceive(media, &encoders, progress)?)
+    let perceived = perceive(media, &encoders, progress)?;
+    let options = PromptOptions { voice_chat: voice, ..PromptOptions::default() };
+    let prompt = assemble(&model.tokenizer, &model.markers, &perceived.messages, &options)?;
+    Ok(ReadPrompt { prompt, perceived, notices })
 }
 
-fn embed(
-    model: &ModelFolder, prompt: &Prompt, perceived: &Perceived, text: &caracal_kernels::layers::Embedding, codec: &crate::backbone::CodecEmbedding,
-) -> Result<burn::tensor::Tensor<2>, EmbeddingError> {
-    let ids: Vec<u32> = prompt.rows.iter().map(|row| row.text).collect();
-    let codes: Vec<u32> = prompt.rows.iter().flat_map(|row| row.codes).collect();
-    let of = |placeholder: u32, rows: &Option<burn::tensor::Tensor<2>>| rows.clone().map(|rows| Features { placeholder, rows });
-    let features: Vec<Features> = of(model.markers.audio_pad, &perceived.audio).into_iter().chain(of(model.markers.image_pad, &perceived.image)).collect();
-    codec.prompt(text, &ids, &codes, &features)
+/// The rows of the prompt, those of sound and pictures in their places.
+fn embed(model: &ModelFolder, read: &ReadPrompt, text: &Embedding, codec: &CodecEmbedding) -> Result<Tensor<2>, EmbeddingError> {
+    let ids: Vec<u32> = read.prompt.rows.iter().map(|row| row.text).collect();
+    let codes: Vec<u32> = read.prompt.rows.iter().flat_map(|row| row.codes).collect();
+    let of = |placeholder: u32, rows: &Option<Tensor<2>>| rows.clone().map(|rows| Features { placeholder, rows });
+    let sources = [of(model.markers.audio_pad, &read.perceived.audio), of(model.markers.image_pad, &read.perceived.image)];
+    codec.prompt(text, &ids, &codes, &sources.into_iter().flatten().collect::<Vec<_>>())
 }

@@ -5,8 +5,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use caracal_kernels::checkpoint::{Checkpoint, StoredDtype};
 use caracal_kernels::LoadError;
+use caracal_kernels::checkpoint::{Checkpoint, StoredDtype};
 use serde::Serialize;
 
 use crate::backbone::BackboneConfig;
@@ -98,7 +98,10 @@ impl Inventory {
 
     /// What a checkpoint with this config holds, without audio tables.
     pub fn of_config(config: &BackboneConfig) -> Self {
-        let stored = config.quantization_config.as_ref().map_or("bf16".to_string(), |q| format!("{} in blocks of {:?}", q.quant_method, q.weight_block_size));
+        let stored = config
+            .quantization_config
+            .as_ref()
+            .map_or("bf16".to_string(), |q| format!("{} in blocks of {:?}", q.quant_method, q.weight_block_size));
         Self::of_tensors(format!("config.json alone, weights as {stored}"), predicted(config).into_iter())
     }
 
@@ -196,9 +199,19 @@ fn predicted(config: &BackboneConfig) -> Vec<(String, Vec<usize>, StoredDtype)> 
             plain(&mut tensors, format!("{attention}.q_a_layernorm.weight"), &[config.q_lora_rank]);
             plain(&mut tensors, format!("{attention}.kv_a_layernorm.weight"), &[config.kv_lora_rank]);
             linear(&mut tensors, format!("{attention}.q_a_proj"), config.q_lora_rank, hidden);
-            linear(&mut tensors, format!("{attention}.q_b_proj"), heads * (config.qk_nope_head_dim + config.qk_rope_head_dim), config.q_lora_rank);
+            linear(
+                &mut tensors,
+                format!("{attention}.q_b_proj"),
+                heads * (config.qk_nope_head_dim + config.qk_rope_head_dim),
+                config.q_lora_rank,
+            );
             linear(&mut tensors, format!("{attention}.kv_a_proj_with_mqa"), config.kv_lora_rank + config.qk_rope_head_dim, hidden);
-            linear(&mut tensors, format!("{attention}.kv_b_proj"), heads * (config.qk_nope_head_dim + config.v_head_dim), config.kv_lora_rank);
+            linear(
+                &mut tensors,
+                format!("{attention}.kv_b_proj"),
+                heads * (config.qk_nope_head_dim + config.v_head_dim),
+                config.kv_lora_rank,
+            );
             linear(&mut tensors, format!("{attention}.o_proj"), hidden, heads * config.v_head_dim);
             swiglu(&mut tensors, &format!("{layer}.mlps.{half}"), config.ffn_hidden_size);
         }

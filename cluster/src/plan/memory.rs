@@ -45,7 +45,8 @@ pub struct CacheRoom {
 impl GpuMemory {
     /// Lays a model over GPUs.
     pub fn new(inventory: &Inventory, layout: Layout) -> Self {
-        let components: Vec<_> = inventory.components.keys().map(|component| (*component, per_gpu(inventory, *component, layout))).collect();
+        let components: Vec<_> =
+            inventory.components.keys().map(|component| (*component, per_gpu(inventory, *component, layout))).collect();
         let absorbed = (inventory.of(Component::LatentExpansion).parameters * BF16_BYTES).div_ceil(layout.tensor_parallel as u64);
         let weights = absorbed + components.iter().map(|(_, bytes)| bytes).sum::<u64>();
         Self { components, absorbed, weights }
@@ -74,7 +75,12 @@ fn per_gpu(inventory: &Inventory, component: Component, layout: Layout) -> u64 {
         Component::DenseFfn | Component::AttentionSharded | Component::LatentExpansion | Component::TextEmbedding | Component::TextHead => {
             bytes.div_ceil(layout.tensor_parallel as u64)
         }
-        Component::LatentProjections | Component::Routers | Component::Norms | Component::AudioTables | Component::AudioHeads | Component::Unknown => bytes,
+        Component::LatentProjections
+        | Component::Routers
+        | Component::Norms
+        | Component::AudioTables
+        | Component::AudioHeads
+        | Component::Unknown => bytes,
         Component::MultiToken => 0,
     }
 }

@@ -80,7 +80,11 @@ impl Plan {
             return Err(PlanError::OutOfRange { option: "context", given: context.to_string(), expected });
         }
         if let Some(given) = fractions.iter().find(|f| !(**f > 0.0 && **f <= 1.0)) {
-            return Err(PlanError::OutOfRange { option: "memory-fraction", given: given.to_string(), expected: "above 0, at most 1".into() });
+            return Err(PlanError::OutOfRange {
+                option: "memory-fraction",
+                given: given.to_string(),
+                expected: "above 0, at most 1".into(),
+            });
         }
         let layout = Layout::new(fleet.count, tensor_parallel, expert_parallel, config)?;
         let memory = GpuMemory::new(&inventory, layout);
@@ -91,7 +95,18 @@ impl Plan {
         let steps = BATCHES.iter().flat_map(|batch| roofline.steps(*batch, &contexts)).collect();
         let audio_heads_ms = roofline.audio_heads_ms();
         let fits = rooms.iter().any(|room| room.contexts > 0);
-        Ok(Self { fleet, layout, context, cache_bytes_per_token: cache_bytes_per_token(config), fits, steps, audio_heads_ms, rooms, memory, inventory })
+        Ok(Self {
+            fleet,
+            layout,
+            context,
+            cache_bytes_per_token: cache_bytes_per_token(config),
+            fits,
+            steps,
+            audio_heads_ms,
+            rooms,
+            memory,
+            inventory,
+        })
     }
 
     /// The step of one batch size.
@@ -134,8 +149,14 @@ impl Display for Plan {
         let Layout { tensor_parallel, expert_parallel, .. } = self.layout;
         writeln!(f, "{:.2} B parameters, from {}", self.inventory.parameters() as f64 / 1e9, self.inventory.source)?;
         writeln!(
-            f, "{count} x {}: {:.0} GB, {:.2} TB/s, {:.0} bf16 and {:.0} fp8 TFLOPS each; TP {tensor_parallel}, EP {expert_parallel}, DP {}\n",
-            gpu.name, gigabytes(gpu.memory_bytes), gpu.bytes_per_second / 1e12, gpu.bf16_flops / 1e12, gpu.fp8_flops / 1e12, self.layout.data_parallel()
+            f,
+            "{count} x {}: {:.0} GB, {:.2} TB/s, {:.0} bf16 and {:.0} fp8 TFLOPS each; TP {tensor_parallel}, EP {expert_parallel}, DP {}\n",
+            gpu.name,
+            gigabytes(gpu.memory_bytes),
+            gpu.bytes_per_second / 1e12,
+            gpu.bf16_flops / 1e12,
+            gpu.fp8_flops / 1e12,
+            self.layout.data_parallel()
         )?;
         writeln!(f, "{:<40} {:>9} {:>9}", "GB", "model", "per GPU")?;
         for (component, bytes) in &self.memory.components {
@@ -143,7 +164,13 @@ impl Display for Plan {
         }
         writeln!(f, "{:<40} {:>9} {:>9.2}", "attention, absorbed at load (split)", "", gigabytes(self.memory.absorbed))?;
         writeln!(f, "{:<40} {:>9} {:>9.2}\n", "weights", "", gigabytes(self.memory.weights))?;
-        writeln!(f, "cache: {} bytes per token in bf16, {:.2} GB for {} tokens", self.cache_bytes_per_token, gigabytes(self.cache_bytes_per_token * self.context), self.context)?;
+        writeln!(
+            f,
+            "cache: {} bytes per token in bf16, {:.2} GB for {} tokens",
+            self.cache_bytes_per_token,
+            gigabytes(self.cache_bytes_per_token * self.context),
+            self.context
+        )?;
         for room in &self.rooms {
             self.write_room(f, room)?;
         }
@@ -159,7 +186,14 @@ impl Plan {
         write!(f, "  at {:.2} of the memory, {:.1} GB: ", room.fraction, gigabytes(room.budget))?;
         match room.left {
             left if left < 0 => writeln!(f, "does not fit, {:.1} GB short", gigabytes(-left)),
-            left => writeln!(f, "{:.1} GB left, {} tokens, {} contexts of {}", gigabytes(left), room.tokens_of_all_groups, room.contexts, self.context),
+            left => writeln!(
+                f,
+                "{:.1} GB left, {} tokens, {} contexts of {}",
+                gigabytes(left),
+                room.tokens_of_all_groups,
+                room.contexts,
+                self.context
+            ),
         }
     }
 
@@ -175,7 +209,12 @@ impl Plan {
             }
             writeln!(f)?;
         }
-        writeln!(f, "speech adds {:.2} ms for the audio heads; a voice needs a step every {} ms\n", self.audio_heads_ms, caracal_shared::rates::CODEC_FRAME_MS)
+        writeln!(
+            f,
+            "speech adds {:.2} ms for the audio heads; a voice needs a step every {} ms\n",
+            self.audio_heads_ms,
+            caracal_shared::rates::CODEC_FRAME_MS
+        )
     }
 
     fn reason(&self) -> String {
@@ -183,11 +222,16 @@ impl Plan {
         match best.left {
             left if left < 0 => format!(
                 "the weights take {:.1} GB per GPU, {:.1} GB more than {:.2} of its memory. Use more GPUs, larger ones, or 8-bit weights.",
-                gigabytes(self.memory.weights), gigabytes(-left), best.fraction
+                gigabytes(self.memory.weights),
+                gigabytes(-left),
+                best.fraction
             ),
             left if best.contexts == 0 => format!(
                 "{:.1} GB are left beside the weights at {:.2} of the memory, but a context of {} tokens takes {:.1}. Use a shorter context, more GPUs, or larger ones.",
-                gigabytes(left), best.fraction, self.context, gigabytes(self.cache_bytes_per_token * self.context)
+                gigabytes(left),
+                best.fraction,
+                self.context,
+                gigabytes(self.cache_bytes_per_token * self.context)
             ),
             _ => format!("{} contexts of {} tokens at {:.2} of the memory", best.contexts, self.context, best.fraction),
         }

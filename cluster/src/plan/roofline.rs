@@ -61,11 +61,21 @@ impl<'a> Roofline<'a> {
         let DistinctExperts { total, busiest } = distinct_experts(self.config, self.layout.tokens_per_expert_set(batch), ranks);
         let even = total / ranks as f64;
         let spreads = [(true, even), (false, busiest)];
-        contexts.iter().flat_map(|context| spreads.map(|(balanced, distinct)| self.step(batch, *context, balanced, distinct, distinct / even))).collect()
+        contexts
+            .iter()
+            .flat_map(|context| spreads.map(|(balanced, distinct)| self.step(batch, *context, balanced, distinct, distinct / even)))
+            .collect()
     }
 
     fn step(&self, batch: usize, context: u64, balanced: bool, distinct: f64, load: f64) -> Step {
-        let read = [Component::DenseFfn, Component::AttentionSharded, Component::LatentProjections, Component::Routers, Component::Norms, Component::TextHead];
+        let read = [
+            Component::DenseFfn,
+            Component::AttentionSharded,
+            Component::LatentProjections,
+            Component::Routers,
+            Component::Norms,
+            Component::TextHead,
+        ];
         let fixed_bytes = (self.memory.absorbed + read.iter().map(|component| self.memory.of(*component)).sum::<u64>()) as f64;
         let experts = self.inventory.of(Component::Experts);
         let expert_bytes = distinct * experts.bytes as f64 / self.config.n_routed_experts as f64;
@@ -74,7 +84,18 @@ impl<'a> Roofline<'a> {
         let memory_ms = 1e3 * (fixed_bytes + expert_bytes + cache_bytes) / self.fleet.gpu.bytes_per_second;
         let compute_ms = 1e3 * self.compute_seconds(batch, context, load);
         let ms = memory_ms.max(compute_ms);
-        Step { batch, context, balanced, fixed_bytes, expert_bytes, cache_bytes, memory_ms, compute_ms, ms, tokens_per_second: 1e3 * batch as f64 / ms }
+        Step {
+            batch,
+            context,
+            balanced,
+            fixed_bytes,
+            expert_bytes,
+            cache_bytes,
+            memory_ms,
+            compute_ms,
+            ms,
+            tokens_per_second: 1e3 * batch as f64 / ms,
+        }
     }
 
     /// Two operations per weight and token, those of stored 8-bit weights at the fp8 rate; attention at the bf16 rate.
@@ -90,12 +111,15 @@ impl<'a> Roofline<'a> {
         let requests = self.layout.requests_per_group(batch) as f64;
         let split = [Component::DenseFfn, Component::AttentionSharded, Component::LatentExpansion, Component::TextHead];
         let whole = [Component::LatentProjections, Component::Routers];
-        let dense = split.map(|c| seconds(c, requests / tensor_parallel)).iter().sum::<f64>() + whole.map(|c| seconds(c, requests)).iter().sum::<f64>();
+        let dense = split.map(|c| seconds(c, requests / tensor_parallel)).iter().sum::<f64>()
+            + whole.map(|c| seconds(c, requests)).iter().sum::<f64>();
         let chosen = self.config.moe_topk as f64 / self.config.experts() as f64;
         let tokens = self.layout.tokens_per_expert_set(batch) as f64;
         let experts = seconds(Component::Experts, chosen * tokens * load / self.layout.expert_parallel as f64);
         let scores = 2 * self.config.kv_lora_rank + self.config.qk_rope_head_dim;
-        let attention = 2.0 * (self.config.attentions() * self.config.num_attention_heads * scores) as f64 * context as f64 * requests / tensor_parallel / gpu.bf16_flops;
+        let attention = 2.0 * (self.config.attentions() * self.config.num_attention_heads * scores) as f64 * context as f64 * requests
+            / tensor_parallel
+            / gpu.bf16_flops;
         dense + experts + attention
     }
 }

@@ -190,10 +190,18 @@ impl AudioDecoder {
         let mut state = self.start();
         let pieces = frames.chunks(OFFLINE_FRAMES).map(|piece| self.advance(&mut state, piece, false, trace)).collect::<Vec<_>>();
         let rest = self.advance(&mut state, &[], true, trace);
-        pieces.into_iter().chain([rest]).flatten().flatten().collect()
+        pieces.into_iter().chain([rest]).flatten().flat_map(samples).collect()
     }
 
-    fn advance(&self, state: &mut AudioDecoderState, frames: &[CodecFrame], end: bool, trace: &mut Trace) -> Option<Vec<f32>> {
+    /// The waveform of a whole reply as a tensor that gradients flow through; `None` for no frames.
+    ///
+    /// # Shapes
+    /// T frames → `[T x samples_per_frame, 1]`
+    pub fn forward(&self, frames: &[CodecFrame]) -> Option<Tensor<2>> {
+        self.advance(&mut self.start(), frames, true, &mut Trace::off())
+    }
+
+    fn advance(&self, state: &mut AudioDecoderState, frames: &[CodecFrame], end: bool, trace: &mut Trace) -> Option<Tensor<2>> {
         state.any_frame |= !frames.is_empty();
         if !state.any_frame {
             return None;
@@ -210,7 +218,7 @@ impl AudioDecoder {
         trace.show(|| format!("model.{last}"), &x);
         let x = x.tanh();
         trace.show(|| format!("model.{}", last + 1), &x);
-        Some(x.into_data_dtype(DType::F32).try_into_vec().expect("f32 was asked for"))
+        Some(x)
     }
 
     /// Table rows of the frames, semantic channels first.
@@ -224,6 +232,10 @@ impl AudioDecoder {
         trace.show(|| "latents".into(), &latents);
         latents
     }
+}
+
+fn samples(x: Tensor<2>) -> Vec<f32> {
+    x.into_data_dtype(DType::F32).try_into_vec().expect("f32 was asked for")
 }
 
 /// Published index of the last convolution: the causal model has a padding module before it.
@@ -247,11 +259,11 @@ impl Streaming for AudioDecoder {
     }
 
     fn step(&self, state: &mut AudioDecoderState, frames: Vec<CodecFrame>) -> Option<Vec<f32>> {
-        self.advance(state, &frames, false, &mut Trace::off())
+        self.advance(state, &frames, false, &mut Trace::off()).map(samples)
     }
 
     /// Zeros enter behind the LSTMs, which never run on padding.
     fn flush(&self, state: &mut AudioDecoderState) -> Option<Vec<f32>> {
-        self.advance(state, &[], true, &mut Trace::off())
+        self.advance(state, &[], true, &mut Trace::off()).map(samples)
     }
 }

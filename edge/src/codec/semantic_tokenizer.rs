@@ -10,7 +10,7 @@ use std::path::Path;
 use burn::module::{Module, Param};
 use burn::tensor::module::conv2d;
 use burn::tensor::ops::ConvOptions;
-use burn::tensor::{DType, Tensor, activation};
+use burn::tensor::{DType, Tensor, TensorData, activation};
 use caracal_kernels::layers::{LayerNorm, Linear};
 use caracal_kernels::weights::Init;
 use caracal_kernels::{LoadError, Weights};
@@ -127,10 +127,11 @@ impl SemanticTokenizer {
             return Vec::new();
         }
         let bins = self.fbank.bins();
+        let vectors = features.len() / bins;
         let mean = self.encoder.cmvn_mean.val();
-        let data = burn::tensor::TensorData::new(features.clone(), [features.len() / bins, bins]);
+        let data = TensorData::new(features, [vectors, bins]);
         let features = Tensor::<2>::from_data(data, (&mean.device(), mean.dtype()));
-        self.encoder.codes(features, trace)
+        self.encoder.nearest(self.encoder.hidden(features, trace))
     }
 }
 
@@ -152,11 +153,11 @@ fn normalisation(weights: &Weights, config: &SemanticConfig, folder: &Path) -> R
 }
 
 impl SemanticEncoder {
-    /// Codes of log-mel vectors.
+    /// What the last layer gives for log-mel vectors.
     ///
     /// # Shapes
-    /// features: `[vectors, bands]`, at least one vector
-    fn codes(&self, features: Tensor<2>, trace: &mut Trace) -> Vec<u32> {
+    /// features: `[vectors, bands]`, at least one vector → `[frames, width]`
+    pub fn hidden(&self, features: Tensor<2>, trace: &mut Trace) -> Tensor<2> {
         let features = (features - self.cmvn_mean.val().unsqueeze()) * self.cmvn_scale.val().unsqueeze();
         trace.show(|| "fbank_cmvn".into(), &features);
         let x = self.subsampling.iter().fold(features.unsqueeze::<4>(), |x, layer| layer.forward(x));
@@ -170,7 +171,7 @@ impl SemanticEncoder {
             x = layer.forward(x);
             trace.show(|| format!("layer{index}"), &x);
         }
-        self.nearest(x)
+        x
     }
 
     /// sqrt(width) x + the sines and cosines of the position. Angles are rounded to f32 as in the published table.
@@ -182,12 +183,15 @@ impl SemanticEncoder {
             (if column % 2 == 0 { angle.sin() } else { angle.cos() }) as f32
         };
         let table: Vec<f32> = (0..frames).flat_map(|t| (0..width).map(move |column| wave(t, column))).collect();
-        let table = Tensor::from_data(burn::tensor::TensorData::new(table, [frames, width]), (&x.device(), x.dtype()));
+        let table = Tensor::from_data(TensorData::new(table, [frames, width]), (&x.device(), x.dtype()));
         x * (width as f64).sqrt() + table
     }
 
-    /// The column nearest to each row brought to length 1; columns keep theirs.
-    fn nearest(&self, x: Tensor<2>) -> Vec<u32> {
+    /// The code of each row: the column nearest to the row brought to length 1; columns keep theirs.
+    ///
+    /// # Shapes
+    /// x: `[frames, width]`
+    pub fn nearest(&self, x: Tensor<2>) -> Vec<u32> {
         let length = x.clone().square().sum_dim(1).sqrt().clamp_min(NORM_FLOOR);
         let codebook = self.codebook.val();
         let [_, codes] = codebook.dims();

@@ -9,7 +9,8 @@ use caracal_shared::ids::{BREAK_MARKS, NO_CODES};
 use caracal_shared::machine::{Machine, Micros};
 use caracal_shared::post_process::{clean_text, codec_frames, reply_text};
 use caracal_shared::prompt::{
-    ChunkRhythm, Embeddings, Item, MarkersInText, Message, Prompt, PromptOptions, Role, Speaker, Strategy, TurnFormat, VideoUnit, assemble, code_rows, spoken_rows,
+    ChunkRhythm, Embeddings, Item, MarkersInText, Message, Prompt, PromptOptions, Role, Speaker, Strategy, TurnFormat, VideoUnit, assemble,
+    code_rows, spoken_rows,
 };
 use caracal_shared::rates::{SECOND_MS, audio_embeddings};
 use caracal_shared::reply::{ReplyIds, ReplyMachine, ReplyStage, ReplyStep};
@@ -104,7 +105,8 @@ fn audio_tokens(item: &Value) -> Result<u32> {
 fn units(meta: &Value) -> Result<Vec<VideoUnit>> {
     let tokens: Vec<u32> = serde_json::from_value(meta["image_token_num"].clone())?;
     let unit = |(time, tokens): (&Value, u32)| {
-        let seconds = time.as_str().and_then(|s| s.strip_prefix("second{")?.strip_suffix("}:")).with_context(|| format!("no time: {time}"))?;
+        let seconds =
+            time.as_str().and_then(|s| s.strip_prefix("second{")?.strip_suffix("}:")).with_context(|| format!("no time: {time}"))?;
         Ok(VideoUnit { seconds: seconds.parse()?, tokens })
     };
     list(meta, "frame_secs")?.iter().zip(tokens).map(unit).collect()
@@ -130,7 +132,9 @@ fn item(item: &Value, chunk_seconds: f64) -> Result<Item> {
                 other => bail!("the golden has the unknown strategy `{other}`"),
             },
         },
-        "audio_codec" => Item::Spoken { text: text(item, "audio_codec")?.into(), segments: serde_json::from_value(meta["codec_ids"].clone())? },
+        "audio_codec" => {
+            Item::Spoken { text: text(item, "audio_codec")?.into(), segments: serde_json::from_value(meta["codec_ids"].clone())? }
+        }
         other => bail!("the golden has the unknown item `{other}`"),
     })
 }
@@ -166,7 +170,10 @@ fn template_cases(golden: &Golden, _: &Device) -> Result<Report> {
         let name = text(case, "name")?;
         let chunk_seconds = case["options"]["omni_streaming_sequential_interval"].as_f64().unwrap_or(1.0);
         let messages = list(case, "messages")?.iter().map(|m| {
-            Ok(Message { role: role(text(m, "role")?)?, items: list(m, "content")?.iter().map(|i| item(i, chunk_seconds)).collect::<Result<_>>()? })
+            Ok(Message {
+                role: role(text(m, "role")?)?,
+                items: list(m, "content")?.iter().map(|i| item(i, chunk_seconds)).collect::<Result<_>>()?,
+            })
         });
         let prompt = assemble(&tokenizer, &markers, &messages.collect::<Result<Vec<_>>>()?, &options(case));
         if case["error"].is_string() {
@@ -203,8 +210,13 @@ fn demo_cases(golden: &Golden, _: &Device) -> Result<Report> {
         let name = text(case, "case")?;
         let audio = u32::try_from(case["n_audio_pad"].as_u64().context("n_audio_pad")?)?;
         let images: Vec<u32> = serde_json::from_value::<Option<_>>(case["resized_image_token_nums"].clone())?.unwrap_or_default();
-        let times: Vec<f64> = case["pieces"][0].as_str().context("piece")?
-            .split("second{").skip(1).map(|rest| Ok(rest.split('}').next().context("time")?.parse()?)).collect::<Result<_>>()?;
+        let times: Vec<f64> = case["pieces"][0]
+            .as_str()
+            .context("piece")?
+            .split("second{")
+            .skip(1)
+            .map(|rest| Ok(rest.split('}').next().context("time")?.parse()?))
+            .collect::<Result<_>>()?;
         let units: Vec<_> = times.iter().zip(&images).map(|(seconds, tokens)| VideoUnit { seconds: *seconds, tokens: *tokens }).collect();
         let messages = list(case, "input")?.iter().map(|message| {
             let items = list(message, "content")?.iter().map(|item| {
@@ -256,14 +268,22 @@ fn decode_trace(golden: &Golden, _: &Device) -> Result<Report> {
         let (mut emitted, mut record_of_codes) = (Vec::new(), Vec::new());
         for (i, step) in list(case, "steps")?.iter().enumerate() {
             let codes: [u32; 4] = serde_json::from_value(step["sampled_audio"].clone())?;
-            let ReplyStep { before, after, count, text, emitted_text_id, codes, next, finished } = machine.step(id(step, "sampled_text")?, codes);
+            let ReplyStep { before, after, count, text, emitted_text_id, codes, next, finished } =
+                machine.step(id(step, "sampled_text")?, codes);
             emitted.push(emitted_text_id);
             record_of_codes.push(codes);
             let got = json!([stage_name(before), stage_name(after), count, text, emitted_text_id, codes, next.text, next.codes, finished]);
             let record = list(step, "audio_record")?.iter().map(recorded).collect::<Result<Vec<_>>>()?;
             let want = json!([
-                step["state_before"], step["state_after"], step["step_after"], recorded(&step["text_record"])?, step["emitted_text_id"], record,
-                step["next_input_text"], step["next_input_audio"], step["finished"]
+                step["state_before"],
+                step["state_after"],
+                step["step_after"],
+                recorded(&step["text_record"])?,
+                step["emitted_text_id"],
+                record,
+                step["next_input_text"],
+                step["next_input_audio"],
+                step["finished"]
             ]);
             report.equal(format!("{name} step {i}"), &got, &want);
         }
@@ -326,7 +346,8 @@ fn streaming_trace(golden: &Golden, _: &Device) -> Result<Report> {
     let mut report = Report::default();
     for case in list(&golden.json, "switching")? {
         let name = text(case, "name")?;
-        let timing = TurnTiming { speculate_after: micros(&case["params"]["spec_delay"])?, endpoint_after: micros(&case["params"]["silent_span"])? };
+        let timing =
+            TurnTiming { speculate_after: micros(&case["params"]["spec_delay"])?, endpoint_after: micros(&case["params"]["silent_span"])? };
         let mut turn = Turn::new(timing);
         for step in list(case, "trace")? {
             let (at, event, before) = (micros(&step["t"])?, text(step, "event")?, state_name(turn.state()));
@@ -335,7 +356,9 @@ fn streaming_trace(golden: &Golden, _: &Device) -> Result<Report> {
                 ("t3" | "t4", _) => TurnInput::Tick,
                 ("speech_on", _) => TurnInput::SpeechStart,
                 ("speech_off", _) => TurnInput::SpeechStop,
-                ("generation_done", TurnState::Speculate { attempt, .. } | TurnState::Speak { attempt, .. }) => TurnInput::ReplyGenerated(attempt),
+                ("generation_done", TurnState::Speculate { attempt, .. } | TurnState::Speak { attempt, .. }) => {
+                    TurnInput::ReplyGenerated(attempt)
+                }
                 ("audio_drained", TurnState::Speak { attempt, .. }) => TurnInput::Playback { attempt, empty: true },
                 (event, state) => bail!("{name}: {event} while {state:?}"),
             };
@@ -358,7 +381,11 @@ fn streaming_trace(golden: &Golden, _: &Device) -> Result<Report> {
     for case in list(truncation, "cases")? {
         let record: Vec<Option<u32>> = serde_json::from_value(case["text_record"].clone())?;
         let delivered = recorded(&case["last_delivered_step"])?.map(|step| step as usize);
-        report.equal(format!("truncate {}", text(case, "name")?), &json!(keep_through(&record, delivered, &marks)), &case["keep_through_step"]);
+        report.equal(
+            format!("truncate {}", text(case, "name")?),
+            &json!(keep_through(&record, delivered, &marks)),
+            &case["keep_through_step"],
+        );
     }
     Ok(report)
 }

@@ -3,9 +3,9 @@
 use caracal_shared::ids::{CODE_END, CODE_OFFSET, CODE_PAD, TEXT_PAD};
 use caracal_shared::post_process::{CodecCodes, RemoveOffset, codec_frames, reply_text};
 use caracal_shared::prompt::{Item, ItemError, MarkersInText, Message, PromptError, PromptOptions, Role, Speaker, assemble, spoken_rows};
+use caracal_shared::reply::{NextInput, ReplyIds, ReplyMachine};
 use caracal_shared::tokenize::Tokenize;
 use caracal_shared::truncate::{close_after, close_finished};
-use caracal_shared::reply::{NextInput, ReplyIds, ReplyMachine};
 use proptest::prelude::*;
 
 use crate::standin;
@@ -103,7 +103,10 @@ fn a_reply_cut_at_a_pause_ends_instead_of_pausing() {
     let fed = reply(&[&[300], &[301]]);
     let closing = close_after(&fed, Some(1), &markers);
     assert_eq!(closing.keep_rows, 1, "the row with the pause is fed again as the end");
-    assert_eq!(closing.feed.iter().map(|row| (row.text, row.codes)).collect::<Vec<_>>(), [(markers.end, [110, 111, 112, 113]), (TEXT_PAD, [CODE_END, 121, 122, 123])]);
+    assert_eq!(
+        closing.feed.iter().map(|row| (row.text, row.codes)).collect::<Vec<_>>(),
+        [(markers.end, [110, 111, 112, 113]), (TEXT_PAD, [CODE_END, 121, 122, 123])]
+    );
 }
 
 #[test]
@@ -140,7 +143,10 @@ fn wrong_history_is_named() {
         }
     };
     assert_eq!(turn(Role::VoiceAssistant, "a</pause>b", vec![frames.clone()]), ItemError::Segments { texts: 2, audio: 1 });
-    assert!(matches!(turn(Role::VoiceAssistant, "a text longer than its sound", vec![frames.clone()]), ItemError::TextLongerThanAudio { rows: 4, .. }));
+    assert!(matches!(
+        turn(Role::VoiceAssistant, "a text longer than its sound", vec![frames.clone()]),
+        ItemError::TextLongerThanAudio { rows: 4, .. }
+    ));
     assert_eq!(turn(Role::VoiceAssistant, "a", vec![vec![[1, u32::MAX, 3, 4]; 3]]), ItemError::CodeTooLarge { index: u32::MAX });
     assert_eq!(turn(Role::System, "a", vec![frames]), ItemError::CannotSpeak { role: Role::System });
 }

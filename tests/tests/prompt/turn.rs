@@ -21,10 +21,13 @@ fn script() -> impl Strategy<Value = Vec<(Micros, TurnInput)>> {
     let step = prop_oneof![8 => 0i64..900_000, 1 => -500_000i64..0, 1 => 5_000_000i64..9_000_000];
     prop::collection::vec((step, input), 0..60).prop_map(|steps| {
         let mut now = 0i64;
-        steps.into_iter().map(|(step, input)| {
-            now = (now + step).max(0);
-            (Micros(now as u64), input)
-        }).collect()
+        steps
+            .into_iter()
+            .map(|(step, input)| {
+                now = (now + step).max(0);
+                (Micros(now as u64), input)
+            })
+            .collect()
     })
 }
 

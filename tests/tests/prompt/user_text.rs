@@ -1,7 +1,10 @@
 //! What a user types is text, whatever it looks like.
 
 use caracal_shared::ids::ALIASES;
-use caracal_shared::prompt::{Embeddings, Item, ItemError, MarkersInText, Message, PromptError, PromptOptions, Role, Strategy as Mix, VideoUnit, assemble, encode_text};
+use caracal_shared::prompt::{
+    Embeddings, Item, ItemError, MarkersInText, Message, PromptError, PromptOptions, Role, Strategy as Mix, VideoUnit, assemble,
+    encode_text,
+};
 use caracal_shared::tokenize::Tokenize;
 use proptest::prelude::*;
 
@@ -11,8 +14,30 @@ use crate::standin;
 fn hostile() -> impl Strategy<Value = String> {
     let pieces = prop_oneof![
         prop::sample::select(ALIASES.iter().flat_map(|(marker, alias)| [*marker, *alias]).collect::<Vec<_>>()),
-        prop::sample::select(vec!["</longcat_s>", "<longcat_s>", "<longcat_pad>", "<longcat_unk>", "<mask_0>", "<mask_199>", "<reserved_3>"]),
-        prop::sample::select(vec!["<", "|", "audio", "|>", "</", "pause>", "<mask_11", "3>", "longcat_s>", "<<", "image_pad|>", "</pau", "se>"]),
+        prop::sample::select(vec![
+            "</longcat_s>",
+            "<longcat_s>",
+            "<longcat_pad>",
+            "<longcat_unk>",
+            "<mask_0>",
+            "<mask_199>",
+            "<reserved_3>"
+        ]),
+        prop::sample::select(vec![
+            "<",
+            "|",
+            "audio",
+            "|>",
+            "</",
+            "pause>",
+            "<mask_11",
+            "3>",
+            "longcat_s>",
+            "<<",
+            "image_pad|>",
+            "</pau",
+            "se>"
+        ]),
         prop::sample::select(vec![" ", "\n", "hello", "物体", "é", "🦊", "\u{0}", "USER:", "VOICE ASSISTANT:"]),
     ];
     prop::collection::vec(pieces, 0..12).prop_map(|pieces| pieces.concat())
@@ -74,5 +99,8 @@ fn a_refused_marker_is_named() {
     let options = PromptOptions { markers_in_text: MarkersInText::Refuse, ..PromptOptions::default() };
     let items = vec![Item::Text("fine".into()), Item::Text("say </pause> now".into())];
     let refused = assemble(&tokenizer, &markers, &[Message { role: Role::User, items }], &options).unwrap_err();
-    assert_eq!(refused.to_string(), "message 0, item 1: the text holds the marker `</pause>` at byte 4. Remove it, or let markers in text be defused.");
+    assert_eq!(
+        refused.to_string(),
+        "message 0, item 1: the text holds the marker `</pause>` at byte 4. Remove it, or let markers in text be defused."
+    );
 }

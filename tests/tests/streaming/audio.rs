@@ -9,6 +9,8 @@ use proptest::prelude::*;
 use proptest::test_runner::{TestCaseError, TestRunner};
 use std::path::Path;
 
+use crate::allocations::{live_bytes, total_bytes};
+
 /// Largest difference from offline, relative to the largest value.
 const TOLERANCE: f64 = 1e-5;
 
@@ -242,22 +244,42 @@ fn gradients_reach_every_parameter_of_the_encoder() {
 }
 
 #[test]
-fn ten_minutes_of_streamed_sound_keep_the_state_at_one_size() {
+fn the_front_end_allocates_nothing_once_it_runs() {
+    let front_end = front_end(1, 7, 7, 8);
+    let (mut state, mut out) = (front_end.start(), Vec::new());
+    let pieces: Vec<Waveform> = [80, 400, 1000, 1].map(|n| waveform(noise(n, 3))).into();
+    let second = |state: &mut _, out: &mut Vec<f32>| {
+        for piece in &pieces {
+            out.clear();
+            front_end.push(state, piece, out);
+        }
+    };
+    (0..50).for_each(|_| second(&mut state, &mut out));
+    let before = total_bytes();
+    (0..500).for_each(|_| second(&mut state, &mut out));
+    assert_eq!(total_bytes() - before, 0);
+}
+
+#[test]
+fn ten_minutes_of_streamed_sound_run_in_constant_memory() {
     let front_end = front_end(1, 7, 7, 8);
     let encoder = &encoders()[0];
     let (mut hearing, mut encoding, mut features) = (front_end.start(), encoder.start(), Vec::new());
-    let piece = waveform(noise(8000, 3));
-    let mut sizes = Vec::new();
-    for second in 0..600 {
+    // 0.96 s, so that every piece gives the same number of rows.
+    let piece = waveform(noise(7680, 3));
+    let narrow = |features: &[f32]| -> Vec<f32> { features.chunks_exact(front_end.output_width()).flat_map(|row| row[..10].to_vec()).collect() };
+    let mut at_each_piece = Vec::with_capacity(625);
+    for _ in 0..625 {
+        let before = total_bytes();
         features.clear();
         front_end.push(&mut hearing, &piece, &mut features);
-        let narrow: Vec<f32> = features.chunks_exact(front_end.output_width()).flat_map(|row| row[..10].to_vec()).collect();
-        encoder.step(&mut encoding, rows(&narrow));
-        if second >= 2 {
-            sizes.push((hearing.bytes(), encoding.bytes()));
-        }
+        drop(encoder.step(&mut encoding, rows(&narrow(&features))));
+        at_each_piece.push((hearing.bytes(), encoding.bytes(), live_bytes(), total_bytes() - before));
     }
-    assert!(sizes.iter().all(|size| *size == sizes[0]), "the state grew from {:?} to {:?}", sizes[0], sizes.last());
+    let (settled, last) = (at_each_piece[4], at_each_piece[624]);
+    assert!(at_each_piece[4..].iter().all(|(a, b, ..)| (*a, *b) == (settled.0, settled.1)), "the state grew from {settled:?} to {last:?}");
+    assert_eq!(settled.2, last.2, "held memory changed");
+    assert_eq!(settled.3, last.3, "a step allocates another amount at the end than at the start");
     // 4 layers of 3 past rows, and in two of them one row that waits, normed and as it was.
-    assert_eq!(sizes[0].1, 4 * 12 * (4 * 3 + 2 * 2));
+    assert_eq!(settled.1, 4 * 12 * (4 * 3 + 2 * 2));
 }

@@ -201,6 +201,28 @@ fn nothing_in_gives_nothing_out() {
     }
 }
 
+#[test]
+fn gradients_reach_every_parameter_and_the_differentiated_values_are_the_same() {
+    for decoder_type in ["24k", "16k"] {
+        let config = config(decoder_type, &[4, 3]);
+        let frames = frames(&CodecIds::new(&config), 6, 3);
+        let load = |device: &Device| AudioDecoder::load(&Weights::random(7, device), &config).unwrap();
+        let decoder = load(&Device::flex().autodiff());
+        let sound = decoder.forward(&frames).unwrap();
+        let want = load(&Device::flex()).offline(&frames);
+        assert!(relative_error(&values([Some(sound.clone().inner())]), &want) <= LAW);
+        let grads = sound.square().sum().backward();
+        let first = decoder.first.conv.weight.val().grad(&grads).expect("the first convolution takes part");
+        let recurrent = decoder.memory.lstm1.weight_hh.val().grad(&grads).expect("the first LSTM takes part");
+        let frequency = decoder.blocks[1].units[2].snake_mid.alpha.val().grad(&grads).expect("the last block's snakes take part");
+        let phases = decoder.blocks[0].upsample.weight.val().grad(&grads).expect("transposed convolutions take part");
+        for (what, largest) in [("first", first.abs().max()), ("recurrent", recurrent.abs().max()), ("alpha", frequency.abs().max()), ("phases", phases.abs().max())] {
+            let largest = largest.into_scalar::<f32>();
+            assert!(largest.is_finite() && largest > 0.0, "{what}: {largest}");
+        }
+    }
+}
+
 /// 10 minutes are 10,000 frames of 60 ms; the symmetric decoder holds all its look-ahead after the first few.
 #[test]
 fn ten_minutes_of_speech_hold_no_more_than_the_first_seconds() {
