@@ -2,7 +2,6 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`omni`] | all of it from one folder |
 //! | [`config`] | `config.json` |
 //! | [`longcat_flash`], [`decoder_layer`] | the network, one ScMoE layer of it |
 //! | [`mla`], [`absorbed`], [`rope`] | latent attention in its plain and its absorbed form, rotary positions |
@@ -13,7 +12,6 @@
 //! | [`mtp`] | the head that drafts the token after the next |
 //! | [`watcher`] | looking at it all while it runs |
 
-pub mod omni;
 pub mod config;
 pub mod longcat_flash;
 pub mod decoder_layer;
@@ -39,6 +37,5 @@ pub use config::BackboneConfig;
 pub use embedding::CodecEmbedding;
 pub use longcat_flash::LongCatFlash;
 pub use mla::Mla;
-pub use omni::Omni;
 pub use router::Router;
 pub use scmoe::ScMoe;

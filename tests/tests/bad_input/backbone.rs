@@ -6,7 +6,7 @@ use burn::tensor::{DType, Device, Tensor, TensorData};
 use caracal_cluster::backbone::embedding::{EmbeddingError, Features};
 use caracal_cluster::backbone::fp8::quantize_blocks;
 use caracal_cluster::backbone::watcher::Unwatched;
-use caracal_cluster::backbone::{BackboneConfig, CodecEmbedding, CodecHead, LongCatFlash, Omni};
+use caracal_cluster::backbone::{BackboneConfig, CodecEmbedding, LongCatFlash};
 use caracal_kernels::checkpoint::{StoredDtype, write_safetensors};
 use caracal_kernels::layers::Embedding;
 use caracal_kernels::{LoadError, Weights};
@@ -180,26 +180,6 @@ fn a_sharded_checkpoint_is_the_same_model_and_a_broken_index_says_where() {
     std::fs::write(folder.path().join(names[1]), b"not a tensor file").unwrap();
     index(&|_| {});
     says(logits(folder.path()).unwrap_err(), &[names[1], "not a usable safetensors file"]);
-}
-
-#[test]
-fn a_released_folder_needs_its_audio_tables() {
-    let folder = TempDir::new().unwrap();
-    write_checkpoint(folder.path(), &small_config(json!({})), |_, _| {}).unwrap();
-    let audio = folder.path().join("audio");
-    std::fs::create_dir(&audio).unwrap();
-    let refused = || Omni::open(folder.path(), &Device::flex(), false).unwrap_err();
-    says(refused(), &["audio_embeddings.pt", "cannot be read"]);
-    let device = Device::flex();
-    let weights = Weights::random(1, &device);
-    weights.save(&CodecEmbedding::load(&weights, 4, 50, 42).unwrap(), &audio.join("audio_embeddings.safetensors"), StoredDtype::Bf16).unwrap();
-    says(refused(), &["audio_output_layers.pt", "cannot be read"]);
-    weights.save(&CodecHead::load(&weights, 4, 51, 42).unwrap(), &audio.join("audio_output_layers.safetensors"), StoredDtype::Bf16).unwrap();
-    says(refused(), &["audio_output_layers.0.weight", "[51, 42]", "[50, 42]"]);
-    weights.save(&CodecHead::load(&weights, 5, 50, 42).unwrap(), &audio.join("audio_output_layers.safetensors"), StoredDtype::Bf16).unwrap();
-    says(refused(), &["audio_output_layers.4.weight", "no place"]);
-    weights.save(&CodecHead::load(&weights, 4, 50, 42).unwrap(), &audio.join("audio_output_layers.safetensors"), StoredDtype::Bf16).unwrap();
-    assert_eq!(Omni::open(folder.path(), &device, false).unwrap().codec_head.codebooks(), 4);
 }
 
 #[test]
