@@ -173,11 +173,6 @@ impl<'a> Weights<'a> {
         Ok(self.register(full, Stored::WeightNorm, self.tensor(values, shape, self.dtype)))
     }
 
-    /// A parameter whose values the caller has read from the file itself: for formats of one network only.
-    pub fn supplied<const D: usize>(&self, name: &str, shape: [usize; D], values: Vec<f32>) -> Param<Tensor<D>> {
-        self.register(format!("{}{name}", self.prefix), Stored::Plain, self.tensor(values, shape, self.dtype))
-    }
-
     /// A convolution's weight under weight normalisation, folded as [`Weights::weight_norm`] does and laid out in the
     /// panels that [`crate::ops::conv1d`] reads.
     ///
@@ -207,6 +202,11 @@ impl<'a> Weights<'a> {
             row.iter_mut().for_each(|v| *v = (f64::from(*v) * f64::from(gain) / norm) as f32);
         }
         Ok(values)
+    }
+
+    /// A parameter whose values the caller has read from the file itself: for formats of one network only.
+    pub fn supplied<const D: usize>(&self, name: &str, shape: [usize; D], values: Vec<f32>) -> Param<Tensor<D>> {
+        self.register(format!("{}{name}", self.prefix), Stored::Plain, self.tensor(values, shape, self.dtype))
     }
 
     /// A constant tensor on this place's device and in its number format.

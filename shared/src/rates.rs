@@ -41,4 +41,5 @@ pub const fn audio_embeddings(samples: u64) -> u64 {
 }
 
 const _: () = assert!(AUDIO_EMBEDDING_MS == 80 && HOP_SAMPLES == 160 && WINDOW_SAMPLES == 400);
-const _: () = assert!(audio_embeddings(399) == 0 && audio_embeddings(400) == 1 && audio_embeddings(16_000) == 13 && audio_embeddings(80_000) == 63);
+const _: () =
+    assert!(audio_embeddings(399) == 0 && audio_embeddings(400) == 1 && audio_embeddings(16_000) == 13 && audio_embeddings(80_000) == 63);

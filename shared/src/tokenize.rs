@@ -11,7 +11,9 @@ use crate::ids::{ALIASES, AUDIO_END, AUDIO_PAD, AUDIO_START, END, IMAGE_PAD, PAU
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TokenizeError {
     /// The tokenizer file lacks a token that the model needs.
-    #[error("tokenizer: there is no token `{token}`, which stands for {stands_for}. Use the tokenizer file of the same release as the weights.")]
+    #[error(
+        "tokenizer: there is no token `{token}`, which stands for {stands_for}. Use the tokenizer file of the same release as the weights."
+    )]
     Missing {
         /// The token.
         token: String,
@@ -19,7 +21,9 @@ pub enum TokenizeError {
         stands_for: String,
     },
     /// A token has another id than the one that the published code compares with.
-    #[error("tokenizer: {token} is id {found}, but the model was made with id {expected}. Use the tokenizer file of the same release as the weights.")]
+    #[error(
+        "tokenizer: {token} is id {found}, but the model was made with id {expected}. Use the tokenizer file of the same release as the weights."
+    )]
     WrongId {
         /// The token.
         token: String,
@@ -29,7 +33,9 @@ pub enum TokenizeError {
         expected: u32,
     },
     /// A marker is not one id.
-    #[error("tokenizer: {token} becomes the ids {found:?}, expected only {expected}. It must be an added token; use the tokenizer file of the same release as the weights.")]
+    #[error(
+        "tokenizer: {token} becomes the ids {found:?}, expected only {expected}. It must be an added token; use the tokenizer file of the same release as the weights."
+    )]
     NotWhole {
         /// The marker.
         token: String,

@@ -237,7 +237,9 @@ impl Machine for Turn {
                 self.outputs.push_back(TurnOutput::BargeIn(attempt));
                 self.start_turn()
             }
-            (TurnState::Speak { attempt, played, .. }, TurnInput::ReplyGenerated(of)) if of == attempt => self.close_when_heard(attempt, true, played),
+            (TurnState::Speak { attempt, played, .. }, TurnInput::ReplyGenerated(of)) if of == attempt => {
+                self.close_when_heard(attempt, true, played)
+            }
             (TurnState::Speak { attempt, generated, .. }, TurnInput::Playback { attempt: of, empty }) if of == attempt => {
                 self.close_when_heard(attempt, generated, empty)
             }

@@ -7,7 +7,9 @@ pub const CUTTINGS: u32 = 200;
 
 /// Lengths of pieces that add up to `total`: what a proptest strategy draws.
 pub fn cuttings(total: usize) -> impl Strategy<Value = Vec<usize>> {
-    prop::collection::vec(1..=total.max(1), 0..=total.max(1)).prop_map(move |pieces| {
+    // The longest piece is drawn first, so that cuttings into many short pieces are as common as into a few long ones.
+    let longest = 1..=total.max(1);
+    longest.prop_flat_map(move |longest| prop::collection::vec(1..=longest, 0..=total.max(1))).prop_map(move |pieces| {
         let mut left = total;
         let mut cut: Vec<usize> = pieces.into_iter().map_while(|piece| {
             let piece = piece.min(left);

@@ -1,31 +1,53 @@
-//! Every golden on every device that this build and machine have.
+//! One test per golden and device; the names come from the sidecars.
+//!
+//! A sidecar without a check, a check without its sidecar, and (in a build with wgpu) a machine without an adapter are
+//! failures. `portable` is the CPU with gradient tracking, which takes the paths that training and every other device take.
+
+use std::process::ExitCode;
 
 use burn::tensor::Device;
 use caracal_tests::golden::{self, INDEXES, all, discover, golden_root};
+use libtest_mimic::{Arguments, Failed, Trial};
 
-#[test]
-fn every_golden_has_a_check_and_every_check_its_golden() {
-    let there = discover(&golden_root()).unwrap();
-    let known = all();
-    let unchecked: Vec<_> = there.iter().filter(|name| !INDEXES.contains(&name.as_str()) && !known.iter().any(|e| e.name == **name)).collect();
-    assert!(unchecked.is_empty(), "no check is written for {unchecked:?}");
-    let missing: Vec<_> = known.iter().filter(|e| !there.iter().any(|name| name == e.name)).map(|e| e.name).collect();
-    assert!(missing.is_empty(), "goldens are missing: {missing:?}");
-}
-
-#[test]
-fn all_goldens_on_the_cpu() {
-    check_all(&Device::flex(), |_| true);
-}
-
-fn check_all(device: &Device, which: impl Fn(&golden::Entry) -> bool) {
-    let mut failed = Vec::new();
-    for entry in all().into_iter().filter(which) {
-        match std::panic::catch_unwind(|| golden::run(entry.name, device).map(|report| report.assert())) {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => failed.push(format!("{}: {error:#}", entry.name)),
-            Err(panic) => failed.push(format!("{}: {}", entry.name, panic.downcast_ref::<String>().map_or("panicked", String::as_str))),
+fn main() -> ExitCode {
+    let there = discover(&golden_root()).unwrap_or_default();
+    let mut trials = vec![Trial::test("every_golden_has_a_check_and_every_check_its_golden", every_golden_has_a_check)];
+    for name in there.into_iter().filter(|name| !INDEXES.contains(&name.as_str())) {
+        let mut add = |kind: &str, device: fn() -> Result<Device, Failed>| {
+            let golden = name.clone();
+            trials.push(Trial::test(format!("{kind}::{name}"), move || check(&golden, &device()?)));
+        };
+        add("cpu", || Ok(Device::flex()));
+        if all().iter().any(|e| e.name == name && e.on_device) {
+            add("portable", || Ok(Device::flex().autodiff()));
+            if cfg!(feature = "wgpu") {
+                add("wgpu", wgpu);
+            }
         }
     }
-    assert!(failed.is_empty(), "{} goldens failed\n{}", failed.len(), failed.join("\n"));
+    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+}
+
+fn every_golden_has_a_check() -> Result<(), Failed> {
+    let there = discover(&golden_root()).map_err(|e| format!("{e:#}"))?;
+    let known = all();
+    let unchecked: Vec<_> = there.iter().filter(|n| !INDEXES.contains(&n.as_str()) && !known.iter().any(|e| e.name == **n)).collect();
+    let missing: Vec<_> = known.iter().map(|e| e.name).filter(|name| !there.iter().any(|n| n == name)).collect();
+    if unchecked.is_empty() && missing.is_empty() {
+        return Ok(());
+    }
+    Err(format!("no check is written for {unchecked:?}; goldens are missing: {missing:?}").into())
+}
+
+fn check(name: &str, device: &Device) -> Result<(), Failed> {
+    golden::run(name, device).map_err(|e| format!("{e:#}"))?.assert();
+    Ok(())
+}
+
+fn wgpu() -> Result<Device, Failed> {
+    let chosen = caracal_kernels::choose_device(caracal_kernels::DeviceChoice::Wgpu);
+    match chosen.fallback {
+        None => Ok(chosen.device),
+        Some(why) => Err(format!("{why}; install mesa-vulkan-drivers and libvulkan1 for a software adapter").into()),
+    }
 }

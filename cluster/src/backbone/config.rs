@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use caracal_kernels::LoadError;
-use caracal_kernels::checkpoint::{read_config, refuse_unknown_keys};
+use caracal_kernels::checkpoint::{parse_config, read_config, refuse_unknown_keys};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -128,6 +128,16 @@ impl BackboneConfig {
         let file = folder.join("config.json");
         let config: Self = read_config(&file)?;
         config.check(&file)?;
+        Ok(config)
+    }
+
+    /// Checks the text of a `config.json`; `file` is named in errors.
+    ///
+    /// # Errors
+    /// As [`BackboneConfig::read`].
+    pub fn parse(file: &Path, text: &str) -> Result<Self, LoadError> {
+        let config: Self = parse_config(file, text)?;
+        config.check(file)?;
         Ok(config)
     }
 

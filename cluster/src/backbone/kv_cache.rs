@@ -96,7 +96,12 @@ pub struct KvCache {
 
 impl KvCache {
     /// An empty cache for a network of this shape.
+    ///
+    /// # Panics
+    /// When blocks hold no token, or more blocks are asked for than can be numbered: whoever reads the configuration
+    /// checks it.
     pub fn new(limits: CacheLimits, config: &BackboneConfig, device: &Device, dtype: DType) -> Self {
+        assert!(limits.block_tokens > 0 && u32::try_from(limits.blocks).is_ok(), "kv cache: {limits:?}");
         let width = config.kv_lora_rank + config.qk_rope_head_dim;
         let shape = StoreShape { attentions: config.attentions(), width, blocks: limits.blocks, block_tokens: limits.block_tokens };
         let store = LatentStore::new(shape, device, dtype);

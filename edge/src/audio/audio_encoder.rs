@@ -65,7 +65,9 @@ impl AudioEncoder {
         Ok(Self {
             ffn_in: Linear::load(&weights.at("ffn.0"), config.input_size, hidden, true)?,
             ffn_out: Linear::load(&weights.at("ffn.2"), hidden, width, false)?,
-            fsmn_layers: (0..config.nlayer).map(|i| FsmnLayer::load(&weights.at(format!("fsmn_layers.{i}")), config, i)).collect::<Result<_, _>>()?,
+            fsmn_layers: (0..config.nlayer)
+                .map(|i| FsmnLayer::load(&weights.at(format!("fsmn_layers.{i}")), config, i))
+                .collect::<Result<_, _>>()?,
             dnn: (0..config.ndnn).map(dnn).collect::<Result<_, _>>()?,
             output: Linear::load(&weights.at("output"), config.output_size(), config.vocab_size, true)?,
             relu: Rectifier::named(&config.activation),

@@ -67,9 +67,18 @@ impl AudioEncoderConfig {
         // `right_stride` is read by nobody and `dropout` only by training, in the published code too.
         refuse_unknown_keys(file, &self.rest, &["right_stride", "dropout"])?;
         let refuse = |field: &str, found: String, expected: &str| {
-            Err(LoadError::config(file, field, format!("{found}, expected {expected}. Take the file from the same release as the weights.")))
+            Err(LoadError::config(
+                file,
+                field,
+                format!("{found}, expected {expected}. Take the file from the same release as the weights."),
+            ))
         };
-        let sizes = [("input_size", self.input_size), ("hidden_size", self.hidden_size), ("proj_size", self.proj_size), ("vocab_size", self.vocab_size)];
+        let sizes = [
+            ("input_size", self.input_size),
+            ("hidden_size", self.hidden_size),
+            ("proj_size", self.proj_size),
+            ("vocab_size", self.vocab_size),
+        ];
         for (field, value) in sizes.into_iter().chain([("left_stride", self.left_stride)]) {
             if value == 0 {
                 return refuse(field, value.to_string(), "a positive number");
@@ -80,7 +89,11 @@ impl AudioEncoderConfig {
         }
         for (field, order) in [("left_order", self.left_order), ("right_order", self.right_order)] {
             if order.saturating_mul(self.left_stride) > MEMORY_REACH_MAX {
-                return refuse(field, format!("{order} x left_stride {}", self.left_stride), &format!("a reach of at most {MEMORY_REACH_MAX} vectors"));
+                return refuse(
+                    field,
+                    format!("{order} x left_stride {}", self.left_stride),
+                    &format!("a reach of at most {MEMORY_REACH_MAX} vectors"),
+                );
             }
         }
         if self.layer_drop != 0.0 {

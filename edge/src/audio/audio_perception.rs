@@ -45,7 +45,11 @@ impl AudioPerception {
         let front_end = FrontEnd::open(folder)?;
         let (encoder, config) = AudioEncoder::open(folder, device, dtype)?;
         if front_end.output_width() != config.input_size {
-            let problem = format!("{}, expected {}, the width of the front end in preprocessor_config.json. Take both files from the same release.", config.input_size, front_end.output_width());
+            let problem = format!(
+                "{}, expected {}, the width of the front end in preprocessor_config.json. Take both files from the same release.",
+                config.input_size,
+                front_end.output_width()
+            );
             return Err(LoadError::config(&folder.join("config.json"), "input_size", problem));
         }
         let projector = AudioProjector::open(folder, config.output_size(), config.proj_output_dim, device, dtype)?;

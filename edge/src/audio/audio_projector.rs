@@ -37,7 +37,10 @@ impl AudioProjector {
     /// # Errors
     /// Whatever is wrong with one of the tensors.
     pub fn load(weights: &Weights, input: usize, output: usize) -> Result<Self, LoadError> {
-        Ok(Self { first: Linear::load(&weights.at("0"), input, output, true)?, second: Linear::load(&weights.at("2"), output, output, true)? })
+        Ok(Self {
+            first: Linear::load(&weights.at("0"), input, output, true)?,
+            second: Linear::load(&weights.at("2"), output, output, true)?,
+        })
     }
 
     /// Width of an embedding.

@@ -79,7 +79,10 @@ impl Cmvn {
             }
         };
         if let Some(index) = moments.iter().position(|(mean, variance)| !mean.is_finite() || !variance.is_finite()) {
-            return Err(format!("feature {index} has mean {} and variance {}, expected finite numbers", moments[index].0, moments[index].1));
+            return Err(format!(
+                "feature {index} has mean {} and variance {}, expected finite numbers",
+                moments[index].0, moments[index].1
+            ));
         }
         Ok(Self {
             mean: moments.iter().map(|(mean, _)| *mean).collect(),
@@ -121,7 +124,11 @@ impl Cmvn {
 }
 
 /// Splits the statistics into sums, sums of squares and the count.
-fn rows<T: Copy + std::fmt::Display>(values: &[T], finite: impl Fn(&T) -> bool, positive: impl Fn(&T) -> bool) -> Result<(&[T], &[T], T), String> {
+fn rows<T: Copy + std::fmt::Display>(
+    values: &[T],
+    finite: impl Fn(&T) -> bool,
+    positive: impl Fn(&T) -> bool,
+) -> Result<(&[T], &[T], T), String> {
     if values.len() < 4 || !values.len().is_multiple_of(2) {
         return Err(format!("{} values, expected 2 rows of features + 1", values.len()));
     }
@@ -163,18 +170,26 @@ fn numpy(bytes: &[u8]) -> Result<Statistics, String> {
     };
     let end = len.and_then(|len| len.checked_add(start)).ok_or(early)?;
     let header = String::from_utf8_lossy(bytes.get(start..end).ok_or(early)?);
-    let value = |key: &str| header.split_once(&format!("'{key}':")).map(|(_, rest)| rest.trim_start()).ok_or(format!("the NumPy header has no `{key}`"));
+    let value = |key: &str| {
+        header.split_once(&format!("'{key}':")).map(|(_, rest)| rest.trim_start()).ok_or(format!("the NumPy header has no `{key}`"))
+    };
     let size = match value("descr")? {
         text if text.starts_with("'<f8'") => 8,
         text if text.starts_with("'<f4'") => 4,
-        text => return Err(format!("NumPy number format {}, expected '<f8' or '<f4'", text.split(',').next().unwrap_or_default().escape_default())),
+        text => {
+            return Err(format!(
+                "NumPy number format {}, expected '<f8' or '<f4'",
+                text.split(',').next().unwrap_or_default().escape_default()
+            ));
+        }
     };
     if !value("fortran_order")?.starts_with("False") {
         return Err("the NumPy array is stored column by column; save it again with numpy.ascontiguousarray".into());
     }
     let shape = value("shape")?;
     let inside = shape.strip_prefix('(').and_then(|s| s.split_once(')')).map(|(inside, _)| inside);
-    let axes: Option<Vec<i64>> = inside.and_then(|s| s.split(',').map(str::trim).filter(|s| !s.is_empty()).map(|s| s.parse().ok()).collect());
+    let axes: Option<Vec<i64>> =
+        inside.and_then(|s| s.split(',').map(str::trim).filter(|s| !s.is_empty()).map(|s| s.parse().ok()).collect());
     match axes.as_deref() {
         Some([rows, columns]) => numbers(*rows, *columns, &bytes[end..], size),
         _ => Err("the NumPy array has no two axes, expected [2, features + 1]".to_string()),
@@ -199,13 +214,17 @@ fn numbers(rows: i64, columns: i64, bytes: &[u8], size: usize) -> Result<Statist
 /// `[` rows, one a line `]`. The numbers count as single precision, because the published code reads them so.
 fn kaldi_text(bytes: &[u8]) -> Result<Statistics, String> {
     let text = std::str::from_utf8(bytes).map_err(|_| "neither text nor a known binary format".to_string())?;
-    let inside = text.trim().strip_prefix('[').and_then(|t| t.strip_suffix(']')).ok_or("text without the brackets `[` and `]` of a Kaldi matrix")?;
+    let inside =
+        text.trim().strip_prefix('[').and_then(|t| t.strip_suffix(']')).ok_or("text without the brackets `[` and `]` of a Kaldi matrix")?;
     let mut values = Vec::new();
     let mut widths = Vec::new();
     for line in inside.lines().filter(|line| !line.trim().is_empty()) {
         let before = values.len();
         for word in line.split_whitespace() {
-            values.push(word.parse::<f32>().map_err(|_| format!("`{}` is no number", word.chars().take(40).collect::<String>().escape_default()))?);
+            values.push(
+                word.parse::<f32>()
+                    .map_err(|_| format!("`{}` is no number", word.chars().take(40).collect::<String>().escape_default()))?,
+            );
         }
         widths.push(values.len() - before);
     }

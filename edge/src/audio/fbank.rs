@@ -108,10 +108,16 @@ impl Fbank {
         let samples = |ms: f64| (f64::from(config.freq) * ms / 1000.0) as usize;
         let (window, hop) = (samples(config.frame_length), samples(config.frame_shift));
         if !(2..=WINDOW_SAMPLES_MAX).contains(&window) {
-            return refuse("frame_length", format!("{} ms at {} Hz is {window} samples, expected 2 to {WINDOW_SAMPLES_MAX}", config.frame_length, config.freq));
+            return refuse(
+                "frame_length",
+                format!("{} ms at {} Hz is {window} samples, expected 2 to {WINDOW_SAMPLES_MAX}", config.frame_length, config.freq),
+            );
         }
         if !(1..=window).contains(&hop) {
-            return refuse("frame_shift", format!("{} ms at {} Hz is {hop} samples, expected 1 to the window of {window}", config.frame_shift, config.freq));
+            return refuse(
+                "frame_shift",
+                format!("{} ms at {} Hz is {hop} samples, expected 1 to the window of {window}", config.frame_shift, config.freq),
+            );
         }
         if !config.preemphasis.is_finite() {
             return refuse("preemphasis", format!("{}, expected a finite number", config.preemphasis));
@@ -134,12 +140,17 @@ impl Fbank {
         if !(high > config.low_freq && high <= nyquist) {
             return refuse(
                 "high_freq",
-                format!("{} means {high} Hz, expected above low_freq ({}) and at most {nyquist}; a negative value counts down from there", config.high_freq, config.low_freq),
+                format!(
+                    "{} means {high} Hz, expected above low_freq ({}) and at most {nyquist}; a negative value counts down from there",
+                    config.high_freq, config.low_freq
+                ),
             );
         }
         let fft_samples = window.next_power_of_two();
         Ok(Self {
-            window: (0..window).map(|n| (0.5 - 0.5 * (2.0 * PI * n as f64 / (window - 1) as f64).cos()).powf(WINDOW_POWER) as f32).collect(),
+            window: (0..window)
+                .map(|n| (0.5 - 0.5 * (2.0 * PI * n as f64 / (window - 1) as f64).cos()).powf(WINDOW_POWER) as f32)
+                .collect(),
             hop,
             preemphasis: config.preemphasis,
             scale: f64::from(config.scale),
@@ -215,8 +226,11 @@ impl Fbank {
         }
         // The transform destroys its input, so the padding has to be written again each time.
         scratch.windowed[samples.len()..].fill(0.0);
-        self.fft.process_with_scratch(&mut scratch.windowed, &mut scratch.spectrum, &mut scratch.fft).expect("the buffers were made for this transform");
-        let energy = |band: &Band| scratch.spectrum[band.first..].iter().zip(&band.weights).map(|(y, w)| y.norm_sqr() * f64::from(*w)).sum::<f64>();
+        self.fft
+            .process_with_scratch(&mut scratch.windowed, &mut scratch.spectrum, &mut scratch.fft)
+            .expect("the buffers were made for this transform");
+        let energy =
+            |band: &Band| scratch.spectrum[band.first..].iter().zip(&band.weights).map(|(y, w)| y.norm_sqr() * f64::from(*w)).sum::<f64>();
         features.extend(self.bands.iter().map(|band| energy(band).max(ENERGY_FLOOR).ln() as f32));
         features.resize(features.len() + self.bins - self.bands.len(), 0.0);
     }
@@ -245,7 +259,8 @@ impl Streaming for Fbank {
     type Out = Vec<f32>;
 
     fn start(&self) -> FbankState {
-        let scratch = Scratch { windowed: self.fft.make_input_vec(), spectrum: self.fft.make_output_vec(), fft: self.fft.make_scratch_vec() };
+        let scratch =
+            Scratch { windowed: self.fft.make_input_vec(), spectrum: self.fft.make_output_vec(), fft: self.fft.make_scratch_vec() };
         FbankState { pending: Vec::with_capacity(2 * self.window.len()), scratch }
     }
 

@@ -62,7 +62,9 @@ impl FrontEnd {
         let delta = (config.delta.order > 0).then(|| Delta::new(&config.delta, fbank.bins()));
         let width = delta.as_ref().map_or(fbank.bins(), Delta::output_width);
         if let Some(found) = cmvn.as_ref().map(Cmvn::width).filter(|found| *found != width) {
-            let problem = format!("the statistics have {found} features, expected {width} (mel bands x (delta order + 1)). Take both files from the same release.");
+            let problem = format!(
+                "the statistics have {found} features, expected {width} (mel bands x (delta order + 1)). Take both files from the same release."
+            );
             return Err(LoadError::config(&config.file, "cmvn.global_cmvn", problem));
         }
         let splice = Splice::new(&config.splice, width);
@@ -150,7 +152,13 @@ impl Streaming for FrontEnd {
     type Out = Vec<f32>;
 
     fn start(&self) -> FrontEndState {
-        FrontEndState { fbank: self.fbank.start(), delta: DeltaState::default(), splice: SpliceState::default(), mel: Vec::new(), slopes: Vec::new() }
+        FrontEndState {
+            fbank: self.fbank.start(),
+            delta: DeltaState::default(),
+            splice: SpliceState::default(),
+            mel: Vec::new(),
+            slopes: Vec::new(),
+        }
     }
 
     fn step(&self, state: &mut FrontEndState, samples: Waveform) -> Option<Vec<f32>> {

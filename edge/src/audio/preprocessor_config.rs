@@ -93,7 +93,11 @@ impl PreprocessorConfig {
         let io = |source| LoadError::Io { file: file.to_path_buf(), source };
         let bytes = std::fs::metadata(file).map_err(io)?.len();
         if bytes > TEXT_BYTES_MAX {
-            return Err(LoadError::config(file, "(top level)", format!("{bytes} bytes, at most {TEXT_BYTES_MAX} expected. Point to the config file of the model.")));
+            return Err(LoadError::config(
+                file,
+                "(top level)",
+                format!("{bytes} bytes, at most {TEXT_BYTES_MAX} expected. Point to the config file of the model."),
+            ));
         }
         Self::parse(file, &std::fs::read_to_string(file).map_err(io)?)
     }
@@ -116,13 +120,16 @@ impl PreprocessorConfig {
             (0, window) => window.unwrap_or(0),
             (_, Some(window)) if window > 0 && order.saturating_mul(window) <= DELTA_REACH_MAX => window,
             (_, window) => {
-                let problem = format!("{window:?} with delta_order {order}, expected a positive size with order x size up to {DELTA_REACH_MAX}. Take the file from the same release as the weights.");
+                let problem = format!(
+                    "{window:?} with delta_order {order}, expected a positive size with order x size up to {DELTA_REACH_MAX}. Take the file from the same release as the weights."
+                );
                 return Err(LoadError::config(file, "delta.window_size", problem));
             }
         };
         for (field, value, least) in [("left", splice.left, 0), ("right", splice.right, 0), ("stride", splice.stride, 1)] {
             if !(least..=SPLICE_FRAMES_MAX).contains(&value) {
-                let problem = format!("{value}, expected {least} to {SPLICE_FRAMES_MAX}. Take the file from the same release as the weights.");
+                let problem =
+                    format!("{value}, expected {least} to {SPLICE_FRAMES_MAX}. Take the file from the same release as the weights.");
                 return Err(LoadError::config(file, &format!("splice.{field}"), problem));
             }
         }

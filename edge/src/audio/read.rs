@@ -84,14 +84,22 @@ fn decode(file: &Path, source: Box<dyn MediaSource>, seconds_max: u32) -> Result
     let damaged = |found: String| AudioFileError::Damaged { file: file.to_path_buf(), found };
     let stream = MediaSourceStream::new(source, Default::default());
     let probe = symphonia::default::get_probe();
-    let mut format = probe.probe(&Hint::new(), stream, FormatOptions::default(), MetadataOptions::default()).map_err(|e| damaged(describe(&e)))?;
+    let mut format =
+        probe.probe(&Hint::new(), stream, FormatOptions::default(), MetadataOptions::default()).map_err(|e| damaged(describe(&e)))?;
     let track = format.default_track(TrackType::Audio).ok_or_else(|| damaged("it has no sound track".into()))?;
     let track_id = track.id;
-    let parameters = track.codec_params.as_ref().and_then(|p| p.audio()).ok_or_else(|| damaged("the codec of its sound track is unknown".into()))?;
+    // WAV and FLAC say exactly how long they are; MP3 only estimates it.
+    let promised = track.num_frames.filter(|_| ["wave", "flac"].contains(&format.format_info().short_name));
+    let parameters =
+        track.codec_params.as_ref().and_then(|p| p.audio()).ok_or_else(|| damaged("the codec of its sound track is unknown".into()))?;
     let options = AudioDecoderOptions::default().verify(true);
     let mut decoder = symphonia::default::get_codecs().make_audio_decoder(parameters, &options).map_err(|e| damaged(describe(&e)))?;
     let mut mixed = Mixed { samples: Vec::new(), interleaved: Vec::new(), rate: None, seconds_max };
     let cut = read_packets(format.as_mut(), decoder.as_mut(), track_id, &mut mixed).map_err(damaged)?;
+    let count = mixed.samples.len() as u64;
+    if let Some(promised) = promised.filter(|promised| !cut && *promised != count && count > 0) {
+        return Err(damaged(format!("{count} samples, its header promises {promised}")));
+    }
     if !cut && decoder.finalize().verify_ok == Some(false) {
         return Err(damaged("its checksum does not fit its sound".into()));
     }

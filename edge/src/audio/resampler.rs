@@ -16,7 +16,9 @@ const BLOCKS_PER_SECOND: u32 = 100;
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
 pub enum ResampleError {
     /// A rate that no sound has. Ask the device for another one.
-    #[error("sample rate {0} Hz, expected {SAMPLE_RATE_MIN} to {SAMPLE_RATE_MAX}. Choose another rate of the device, or repair the header of the file.")]
+    #[error(
+        "sample rate {0} Hz, expected {SAMPLE_RATE_MIN} to {SAMPLE_RATE_MAX}. Choose another rate of the device, or repair the header of the file."
+    )]
     Rate(u32),
     /// The result leaves the range of numbers.
     #[error("after resampling: {0}")]
@@ -33,17 +35,18 @@ pub(super) fn check_rates(from: u32, to: u32) -> Result<(), ResampleError> {
 /// Converts a stream of samples from one rate to another.
 ///
 /// It works in blocks of about 10 ms, so that its result does not depend on how the stream is cut, and gives
-/// ceil(n to / from) samples for n in all, aligned with the input.
+/// ceil(n to / from) samples for n in all, aligned with the input to half an input sample.
 ///
 /// # State
 /// one block of input and the filter's tail; it stands before all speculation and so need not be cloned
 pub struct Resampler {
     /// `None` when both rates are equal.
-    converter: Option<Fft<f32>>,
+    converter: Option<Fft<f64>>,
     from: u64,
     to: u64,
-    pending: Vec<f32>,
-    block: Vec<f32>,
+    // Double precision, because the converter panics when the loudest samples overflow single precision inside it.
+    pending: Vec<f64>,
+    block: Vec<f64>,
     seen: u64,
     given: u64,
     /// Samples of the filter's delay that are still to be dropped.
@@ -57,7 +60,10 @@ impl Resampler {
     /// [`ResampleError::Rate`].
     pub fn new(from: u32, to: u32) -> Result<Self, ResampleError> {
         check_rates(from, to)?;
-        let make = || Fft::new(from as usize, to as usize, (from / BLOCKS_PER_SECOND) as usize, 1, FixedSync::Both).expect("both rates and the block are positive");
+        let make = || {
+            Fft::new(from as usize, to as usize, (from / BLOCKS_PER_SECOND) as usize, 1, FixedSync::Both)
+                .expect("both rates and the block are positive")
+        };
         let converter = (from != to).then(make);
         let block = vec![0.0; converter.as_ref().map_or(0, Fft::output_frames_max)];
         let delay = converter.as_ref().map_or(0, Fft::output_delay);
@@ -71,7 +77,7 @@ impl Resampler {
         if self.converter.is_none() {
             return out.extend_from_slice(samples.samples());
         }
-        self.pending.extend_from_slice(samples.samples());
+        self.pending.extend(samples.samples().iter().map(|s| f64::from(*s)));
         self.convert(out, u64::MAX);
     }
 
@@ -105,7 +111,7 @@ impl Resampler {
             let late = self.delay.min(made);
             self.delay -= late;
             let kept = (made - late).min((total - self.given) as usize);
-            out.extend_from_slice(&self.block[late..late + kept]);
+            out.extend(self.block[late..late + kept].iter().map(|s| *s as f32));
             self.given += kept as u64;
         }
         self.pending.drain(..used);

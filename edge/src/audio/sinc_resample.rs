@@ -6,8 +6,8 @@
 
 use std::f64::consts::PI;
 
-use super::resampler::{ResampleError, check_rates};
 use super::Waveform;
+use super::resampler::{ResampleError, check_rates};
 
 const ZERO_CROSSINGS: f64 = 6.0;
 const ROLL_OFF: f64 = 0.99;

@@ -20,7 +20,7 @@ use super::memory::{Memory, MemoryState};
 use super::quantizer::GroupedResidualQuantizer;
 use super::residual_unit::{ResidualUnit, ResidualUnitState};
 use super::snake::Snake;
-use super::stream_conv::{HeldRows, Padding, StreamConv};
+use super::stream_conv::{HeldRows, Padding, StreamConv, held_bytes};
 use super::trace::Trace;
 use super::upsample::{Upsample, UpsampleState};
 use crate::Streaming;
@@ -116,6 +116,14 @@ pub struct AudioDecoderState {
     any_frame: bool,
 }
 
+impl AudioDecoderState {
+    /// Memory that this stream holds, in bytes: 544 KB for the released 24k decoder, however long the reply.
+    pub fn bytes(&self) -> usize {
+        let blocks = self.blocks.iter().map(|block| block.upsample.bytes() + block.units.iter().map(ResidualUnitState::bytes).sum::<usize>());
+        self.memory.bytes() + held_bytes(&self.first) + blocks.sum::<usize>() + held_bytes(&self.last)
+    }
+}
+
 impl AudioDecoder {
     /// Opens a released folder: `config.yaml` and the checkpoint that it names.
     ///
@@ -142,8 +150,7 @@ impl AudioDecoder {
         let blocks = config.rates.len();
         let model = |index: usize| weights.at(format_args!("decoder.model.{index}"));
         let channels = |block: usize| config.decoder_dim >> block;
-        // The causal model has a padding module before its last convolution.
-        let last = blocks + if padding == Padding::Causal { 3 } else { 2 };
+        let last = last_index(blocks, padding);
         Ok(Self {
             semantic: Embedding::load(&weights.at("semantic_dequantizer.dequant"), config.semantic_codes, config.semantic_dim)?,
             quantizer: GroupedResidualQuantizer::load(&weights.at("acoustic_quantizer"), &config.quantizer())?,
@@ -183,10 +190,18 @@ impl AudioDecoder {
         let mut state = self.start();
         let pieces = frames.chunks(OFFLINE_FRAMES).map(|piece| self.advance(&mut state, piece, false, trace)).collect::<Vec<_>>();
         let rest = self.advance(&mut state, &[], true, trace);
-        pieces.into_iter().chain([rest]).flatten().flatten().collect()
+        pieces.into_iter().chain([rest]).flatten().flat_map(samples).collect()
     }
 
-    fn advance(&self, state: &mut AudioDecoderState, frames: &[CodecFrame], end: bool, trace: &mut Trace) -> Option<Vec<f32>> {
+    /// The waveform of a whole reply as a tensor that gradients flow through; `None` for no frames.
+    ///
+    /// # Shapes
+    /// T frames → `[T x samples_per_frame, 1]`
+    pub fn forward(&self, frames: &[CodecFrame]) -> Option<Tensor<2>> {
+        self.advance(&mut self.start(), frames, true, &mut Trace::off())
+    }
+
+    fn advance(&self, state: &mut AudioDecoderState, frames: &[CodecFrame], end: bool, trace: &mut Trace) -> Option<Tensor<2>> {
         state.any_frame |= !frames.is_empty();
         if !state.any_frame {
             return None;
@@ -197,9 +212,13 @@ impl AudioDecoder {
             x = block.advance(state, x, end, &mut |part, x| trace.show(|| format!("model.{}.block.{part}", index + 1), x));
             x = x.inspect(|x| trace.show(|| format!("model.{}", index + 1), x));
         }
-        let x = x.map(|x| self.last_snake.forward(x));
+        let x = x.map(|x| self.last_snake.forward(x)).inspect(|x| trace.show(|| format!("model.{}", self.blocks.len() + 1), x));
         let x = self.last.advance(&mut state.last, x, end)?;
-        Some(x.tanh().into_data_dtype(DType::F32).try_into_vec().expect("f32 was asked for"))
+        let last = last_index(self.blocks.len(), if self.last.right == 0 { Padding::Causal } else { Padding::Symmetric });
+        trace.show(|| format!("model.{last}"), &x);
+        let x = x.tanh();
+        trace.show(|| format!("model.{}", last + 1), &x);
+        Some(x)
     }
 
     /// Table rows of the frames, semantic channels first.
@@ -213,6 +232,15 @@ impl AudioDecoder {
         trace.show(|| "latents".into(), &latents);
         latents
     }
+}
+
+fn samples(x: Tensor<2>) -> Vec<f32> {
+    x.into_data_dtype(DType::F32).try_into_vec().expect("f32 was asked for")
+}
+
+/// Published index of the last convolution: the causal model has a padding module before it.
+fn last_index(blocks: usize, padding: Padding) -> usize {
+    blocks + if padding == Padding::Causal { 3 } else { 2 }
 }
 
 impl Streaming for AudioDecoder {
@@ -231,11 +259,11 @@ impl Streaming for AudioDecoder {
     }
 
     fn step(&self, state: &mut AudioDecoderState, frames: Vec<CodecFrame>) -> Option<Vec<f32>> {
-        self.advance(state, &frames, false, &mut Trace::off())
+        self.advance(state, &frames, false, &mut Trace::off()).map(samples)
     }
 
     /// Zeros enter behind the LSTMs, which never run on padding.
     fn flush(&self, state: &mut AudioDecoderState) -> Option<Vec<f32>> {
-        self.advance(state, &[], true, &mut Trace::off())
+        self.advance(state, &[], true, &mut Trace::off()).map(samples)
     }
 }

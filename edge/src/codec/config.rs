@@ -1,8 +1,8 @@
 //! The codec's config files: YAML with the key `codec_config`.
 //!
 //! The decoder's is `audio_codec/config.yaml` of a released model. The tokenizer has one of its own in the same schema,
-//! which names a semantic tokenizer; that one has two more files beside it (see [`SemanticConfig::read`]). Every field
-//! also answers to the name of the published constructor's argument.
+//! which names a semantic tokenizer with files of its own ([`SemanticConfig`](super::SemanticConfig)). Every field also
+//! answers to the name of the published constructor's argument.
 //!
 //! Source: LongCat-Audio-Codec, `configs/*.yaml` and the loader that reads them.
 
@@ -19,7 +19,7 @@ use serde_json::Value;
 /// fit in 64 bits.
 const SIZE_MAX: usize = 1 << 20;
 /// Most upsampling or downsampling blocks, and most layers.
-const DEPTH_MAX: usize = 256;
+pub(super) const DEPTH_MAX: usize = 256;
 
 /// How the decoder's convolutions are padded. The config's `decoder_type` chooses it together with the output rate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -222,8 +222,8 @@ impl EncoderConfig {
     }
 }
 
-/// The path of the checkpoint that a config names: its last part, in the config's folder, `.safetensors` beside `.pt`
-/// preferred.
+/// The path of the checkpoint that a config names: its last part, in the config's folder; a `.safetensors` of that name
+/// is preferred.
 ///
 /// # Errors
 /// [`LoadError::Config`] when it names none.
@@ -236,149 +236,7 @@ pub fn checkpoint_beside(file: &Path, ckpt_path: Option<&Path>) -> Result<PathBu
     Ok(if converted.exists() { converted } else { stored })
 }
 
-/// Shape of the semantic half of the tokenizer.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-pub struct SemanticConfig {
-    /// Channels of the transformer.
-    pub d_model: usize,
-    /// Attention heads.
-    pub nhead: usize,
-    /// Layers that the checkpoint has.
-    pub num_encoder_layers: usize,
-    /// Width of the feed-forward networks.
-    pub dim_feedforward: usize,
-    /// Layers that run: codes are read after this one.
-    pub select_layer: usize,
-    /// Rows of the code table.
-    pub codebook_size: usize,
-    /// Mel bins that go in.
-    pub feat_dim: usize,
-    /// Stride in time of each subsampling convolution.
-    #[serde(deserialize_with = "comma_separated")]
-    pub conv2d_stride: Vec<usize>,
-    /// Subsampling convolutions.
-    pub num_conv_layers: usize,
-    /// The front end's `fbank` section, for [`crate::audio`].
-    #[serde(default)]
-    pub fbank: Value,
-    #[serde(flatten)]
-    rest: BTreeMap<String, Value>,
-}
-
-#[derive(Deserialize)]
-struct SemanticSelection {
-    semantic_tokenizer_config: SelectionFields,
-}
-
-#[derive(Deserialize)]
-struct SelectionFields {
-    select_layer: usize,
-    codebook_dim: usize,
-    codebook_size: usize,
-    model_config: PathBuf,
-}
-
-#[derive(Deserialize)]
-struct SemanticModel {
-    feature: FeatureFields,
-    encoder: BTreeMap<String, Value>,
-}
-
-#[derive(Deserialize)]
-struct FeatureFields {
-    fbank: Value,
-}
-
-/// The only semantic architecture there is.
-const SEMANTIC_ENCODER: &str = "VGGtf_encoder";
-/// Fields of the published architecture section that change nothing when a network only runs, or that this front end
-/// fixes (checked in [`SemanticConfig::read`]).
-const SEMANTIC_UNUSED: &[&str] = &["dropout", "layer_drop", "activation", "subsampling", "delta_order", "left", "right", "stride"];
-
-impl SemanticConfig {
-    /// Reads the two published files beside the tokenizer's config: `{semantic_tokenizer_type}.yaml` (which layer,
-    /// which table, and the name of the other file) and that other file (front end and transformer).
-    ///
-    /// # Errors
-    /// [`LoadError`] naming the file and the field.
-    pub fn read(folder: &Path, semantic_tokenizer_type: &str) -> Result<Self, LoadError> {
-        let selection_file = folder.join(format!("{}.yaml", plain_name(folder, semantic_tokenizer_type)?));
-        let selection: SemanticSelection = parse_fields(&selection_file, &read_yaml(&selection_file)?)?;
-        let selection = selection.semantic_tokenizer_config;
-        let model_name = selection.model_config.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let file = folder.join(plain_name(&selection_file, &model_name)?);
-        let mut model: SemanticModel = parse_fields(&file, &read_yaml(&file)?)?;
-        if model.encoder.get("type").and_then(Value::as_str) != Some(SEMANTIC_ENCODER) {
-            return Err(LoadError::config(&file, "encoder.type", format!("expected {SEMANTIC_ENCODER}, found {:?}", model.encoder.get("type"))));
-        }
-        let mut fields = model.encoder.remove(SEMANTIC_ENCODER).unwrap_or_default();
-        for (field, fixed) in [("delta_order", 0), ("left", 0), ("right", 0), ("stride", 1)] {
-            if fields.get(field).is_some_and(|v| v.as_u64() != Some(fixed)) {
-                return Err(LoadError::config(&file, field, format!("{} is not supported, expected {fixed}: the semantic tokenizer takes plain log-mel frames", fields[field])));
-            }
-        }
-        for (field, fixed) in [("activation", "gelu"), ("subsampling", "conv2d")] {
-            if fields.get(field).is_some_and(|v| v.as_str() != Some(fixed)) {
-                return Err(LoadError::config(&file, field, format!("{} is not supported, expected `{fixed}`", fields[field])));
-            }
-        }
-        if let Value::Object(fields) = &mut fields {
-            fields.insert("select_layer".into(), selection.select_layer.into());
-            fields.insert("codebook_size".into(), selection.codebook_size.into());
-            fields.insert("fbank".into(), model.feature.fbank);
-        }
-        let config = Self::from_value(&file, fields)?;
-        if config.d_model != selection.codebook_dim {
-            let problem = format!("{} differs from d_model {} of {}: the files do not belong together", selection.codebook_dim, config.d_model, file.display());
-            return Err(LoadError::config(&selection_file, "semantic_tokenizer_config.codebook_dim", problem));
-        }
-        Ok(config)
-    }
-
-    /// From the fields alone; `file` is named in errors.
-    ///
-    /// # Errors
-    /// [`LoadError::Config`].
-    pub fn from_value(file: &Path, fields: Value) -> Result<Self, LoadError> {
-        let config: Self = parse_fields(file, &fields)?;
-        refuse_unknown_keys(file, &config.rest, SEMANTIC_UNUSED)?;
-        let check = Checker { file };
-        check.sizes(&[
-            ("d_model", config.d_model),
-            ("nhead", config.nhead),
-            ("dim_feedforward", config.dim_feedforward),
-            ("codebook_size", config.codebook_size),
-            ("feat_dim", config.feat_dim),
-        ])?;
-        check.rates("conv2d_stride", &config.conv2d_stride)?;
-        check.even("d_model", config.d_model)?;
-        check.holds("nhead", config.d_model % config.nhead == 0, || format!("{} heads do not divide d_model {}", config.nhead, config.d_model))?;
-        check.holds("num_conv_layers", config.num_conv_layers == config.conv2d_stride.len(), || {
-            format!("{}, but conv2d_stride has {} entries", config.num_conv_layers, config.conv2d_stride.len())
-        })?;
-        check.holds("feat_dim", config.feat_dim > 2 * config.num_conv_layers, || {
-            format!("{} bins vanish in {} convolutions that take 2 each", config.feat_dim, config.num_conv_layers)
-        })?;
-        check.holds("select_layer", (1..=config.num_encoder_layers).contains(&config.select_layer) && config.num_encoder_layers <= DEPTH_MAX, || {
-            format!("{}, expected 1 to num_encoder_layers = {}, at most {DEPTH_MAX}", config.select_layer, config.num_encoder_layers)
-        })?;
-        Ok(config)
-    }
-}
-
-fn comma_separated<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<usize>, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    text.split(',').map(|part| part.trim().parse()).collect::<Result<_, _>>().map_err(|_| serde::de::Error::custom(format!("`{text}` is no list of whole numbers like \"2,3\"")))
-}
-
-fn plain_name<'n>(file: &Path, name: &'n str) -> Result<&'n str, LoadError> {
-    if !name.is_empty() && Path::new(name).file_name().is_some_and(|n| n == name) {
-        return Ok(name);
-    }
-    Err(LoadError::config(file, "semantic_tokenizer_type", format!("`{name}` is no plain file name; expected the name of a file in the same folder")))
-}
-
-fn read_yaml(file: &Path) -> Result<Value, LoadError> {
+pub(super) fn read_yaml(file: &Path) -> Result<Value, LoadError> {
     let text = read_config_text(file)?;
     serde_yaml_ng::from_str(&text).map_err(|e| LoadError::config(file, "(top level)", format!("no YAML: {e}. Take the file from the same release as the weights.")))
 }
@@ -396,30 +254,31 @@ fn codec_section(file: &Path) -> Result<Value, LoadError> {
     }
 }
 
-fn parse_fields<T: DeserializeOwned>(file: &Path, fields: &Value) -> Result<T, LoadError> {
+pub(super) fn parse_fields<T: DeserializeOwned>(file: &Path, fields: &Value) -> Result<T, LoadError> {
     parse_config(file, &fields.to_string())
 }
 
-struct Checker<'f> {
-    file: &'f Path,
+/// Checks the fields of one file.
+pub(super) struct Checker<'f> {
+    pub(super) file: &'f Path,
 }
 
 impl Checker<'_> {
-    fn holds(&self, field: &str, condition: bool, problem: impl FnOnce() -> String) -> Result<(), LoadError> {
+    pub(super) fn holds(&self, field: &str, condition: bool, problem: impl FnOnce() -> String) -> Result<(), LoadError> {
         if condition { Ok(()) } else { Err(LoadError::config(self.file, field, problem())) }
     }
 
-    fn sizes(&self, fields: &[(&str, usize)]) -> Result<(), LoadError> {
+    pub(super) fn sizes(&self, fields: &[(&str, usize)]) -> Result<(), LoadError> {
         fields.iter().try_for_each(|(field, value)| {
             self.holds(field, (1..=SIZE_MAX).contains(value), || format!("{value} is out of range, expected 1 to {SIZE_MAX}"))
         })
     }
 
-    fn even(&self, field: &str, value: usize) -> Result<(), LoadError> {
+    pub(super) fn even(&self, field: &str, value: usize) -> Result<(), LoadError> {
         self.holds(field, value % 2 == 0, || format!("{value} is odd; it is split into two halves"))
     }
 
-    fn rates(&self, field: &str, rates: &[usize]) -> Result<(), LoadError> {
+    pub(super) fn rates(&self, field: &str, rates: &[usize]) -> Result<(), LoadError> {
         self.holds(field, !rates.is_empty() && rates.len() <= DEPTH_MAX, || format!("{} entries, expected 1 to {DEPTH_MAX}", rates.len()))?;
         let product = rates.iter().try_fold(1usize, |product, rate| product.checked_mul(*rate)).unwrap_or(usize::MAX);
         self.holds(field, (1..=SIZE_MAX).contains(&product), || format!("{rates:?} multiply to {product}, expected 1 to {SIZE_MAX}"))

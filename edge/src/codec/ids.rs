@@ -5,7 +5,8 @@
 //! flowing with the value that the codebook had in the frame before (code 0 if there was none), as a repeated sound is
 //! the least audible of wrong ones, and the frame says how many values were replaced.
 //!
-//! Source: LongCat-Flash-Omni, `specification` of the audio ids; what production does with invalid ids is not published.
+//! Source: LongCat-Flash-Omni, the ids of its audio heads and its codec converter; what production does with invalid ids
+//! is not published.
 
 use super::config::DecoderConfig;
 

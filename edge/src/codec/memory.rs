@@ -60,3 +60,10 @@ impl Memory {
         x
     }
 }
+
+impl MemoryState {
+    /// Memory that it holds, in bytes.
+    pub fn bytes(&self) -> usize {
+        self.lstm1.bytes() + self.lstm2.bytes()
+    }
+}

@@ -9,7 +9,7 @@ use caracal_kernels::ops::Conv1dShape;
 use caracal_kernels::{LoadError, Weights};
 
 use super::snake::Snake;
-use super::stream_conv::{HeldRows, Padding, StreamConv, keep_from};
+use super::stream_conv::{HeldRows, Padding, StreamConv, held_bytes, keep_from};
 
 /// Width of the dilated convolution.
 const TAPS: usize = 7;
@@ -72,5 +72,12 @@ impl ResidualUnit {
         state.waiting = keep_from(&x, ready);
         let y = self.narrow.forward(self.snake_mid.forward(y));
         Some(if state.waiting.is_some() { x.slice_dim(0, 0..ready) } else { x } + y)
+    }
+}
+
+impl ResidualUnitState {
+    /// Memory that it holds, in bytes.
+    pub fn bytes(&self) -> usize {
+        held_bytes(&self.window) + held_bytes(&self.waiting)
     }
 }

@@ -74,6 +74,11 @@ pub(super) fn keep_from(rows: &Tensor<2>, first: usize) -> HeldRows {
     (first < count).then(|| compact(rows.clone().slice_dim(0, first..count)))
 }
 
+/// Memory that held rows take, in bytes.
+pub(super) fn held_bytes(rows: &HeldRows) -> usize {
+    rows.as_ref().map_or(0, |rows| rows.dims().iter().product::<usize>() * rows.dtype().size())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -11,7 +11,7 @@ use caracal_kernels::ops::{Conv1dShape, ConvLayout, compact, conv1d};
 use caracal_kernels::weights::Init;
 use caracal_kernels::{LoadError, Weights};
 
-use super::stream_conv::{HeldRows, Padding, keep_from};
+use super::stream_conv::{HeldRows, Padding, held_bytes, keep_from};
 
 /// Makes `stride` rows of each.
 #[derive(Module, Debug)]
@@ -85,5 +85,12 @@ impl Upsample {
     fn zero_row(&self) -> HeldRows {
         let bias = self.bias.val();
         (self.taps > 1).then(|| Tensor::zeros([self.taps - 1, self.inputs], (&bias.device(), bias.dtype())))
+    }
+}
+
+impl UpsampleState {
+    /// Memory that it holds, in bytes.
+    pub fn bytes(&self) -> usize {
+        held_bytes(&self.last)
     }
 }

@@ -11,7 +11,7 @@ use std::path::Path;
 use caracal_kernels::LoadError;
 use caracal_kernels::checkpoint::{read_config, refuse_unknown_keys};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{PixelLimits, SizeRule};
 
@@ -46,16 +46,13 @@ const LAYERS_MAX: usize = 1 << 10;
 const FACTOR_MAX: u64 = super::PICTURE_SIDE_MAX as u64;
 
 /// Everything that `vision/config.json` says.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct VisionConfig {
     /// The encoder and the projector.
-    #[serde(flatten)]
     pub vit: VitConfig,
     /// From pixels to patch rows.
-    #[serde(flatten)]
     pub preprocess: PreprocessConfig,
     /// From projected tokens to the tokens that the language model gets.
-    #[serde(flatten)]
     pub post_squeeze: PostSqueezeConfig,
 }
 
@@ -240,21 +237,41 @@ impl VisionConfig {
         let file = &folder.join(CONFIG_FILE);
         let config = Self { vit: read_config(file)?, preprocess: read_config(file)?, post_squeeze: read_config(file)? };
         let mut rest: BTreeMap<String, Value> = read_config(file)?;
-        let known = serde_json::to_value(&config).expect("a config of plain values");
-        rest.retain(|key, _| known.get(key).is_none());
+        let known = config.to_json();
+        rest.retain(|key, _| !known.contains_key(key));
         refuse_unknown_keys(file, &rest, KNOWN_UNUSED)?;
         config.check(file)?;
         Ok(config)
+    }
+
+    /// The file that [`VisionConfig::read`] reads as this config.
+    pub fn to_json(&self) -> Map<String, Value> {
+        let parts = [serde_json::to_value(&self.vit), serde_json::to_value(&self.preprocess), serde_json::to_value(&self.post_squeeze)];
+        let keys = |part: serde_json::Result<Value>| match part {
+            Ok(Value::Object(keys)) => keys,
+            other => unreachable!("a struct of plain values is an object: {other:?}"),
+        };
+        parts.into_iter().flat_map(keys).collect()
     }
 
     /// Refuses values that no network can have, or that the published pipeline does not work with.
     fn check(&self, file: &Path) -> Result<(), LoadError> {
         let (vit, pre, post) = (&self.vit, &self.preprocess, &self.post_squeeze);
         let must = |holds: bool, field: &str, found: String, expected: &str| {
-            if holds { Ok(()) } else { Err(LoadError::config(file, field, format!("found {found}, expected {expected}. Take the file from the same release as the weights."))) }
+            if holds {
+                Ok(())
+            } else {
+                Err(LoadError::config(
+                    file,
+                    field,
+                    format!("found {found}, expected {expected}. Take the file from the same release as the weights."),
+                ))
+            }
         };
-        let size = |value: usize, field: &str, max: usize| must((1..=max).contains(&value), field, value.to_string(), &format!("1 to {max}"));
-        let tokens = |value: u64, field: &str| must((1..=TOKENS_MAX).contains(&value), field, value.to_string(), &format!("1 to {TOKENS_MAX}"));
+        let size =
+            |value: usize, field: &str, max: usize| must((1..=max).contains(&value), field, value.to_string(), &format!("1 to {max}"));
+        let tokens =
+            |value: u64, field: &str| must((1..=TOKENS_MAX).contains(&value), field, value.to_string(), &format!("1 to {TOKENS_MAX}"));
         let above_zero = |value: f64, field: &str| must(value.is_finite() && value > 0.0, field, value.to_string(), "a number above 0");
         size(vit.hidden_size, "hidden_size", WIDTH_MAX)?;
         size(vit.intermediate_size, "intermediate_size", WIDTH_MAX)?;
@@ -268,13 +285,28 @@ impl VisionConfig {
             format!("{} heads for hidden_size {}", vit.num_attention_heads, vit.hidden_size),
             "heads of one width that is a multiple of 4, for rotation by rows and columns",
         )?;
-        must(vit.hidden_act == SWIGLU, "hidden_act", format!("`{}`", vit.hidden_act), "`SwiGLU`, the only activation of the published network")?;
+        must(
+            vit.hidden_act == SWIGLU,
+            "hidden_act",
+            format!("`{}`", vit.hidden_act),
+            "`SwiGLU`, the only activation of the published network",
+        )?;
         must(vit.temporal_patch_size == 2, "temporal_patch_size", vit.temporal_patch_size.to_string(), "2: pictures are paired")?;
-        must(vit.spatial_merge_size == 1, "spatial_merge_size", vit.spatial_merge_size.to_string(), "1: the published order of patch rows has no other")?;
+        must(
+            vit.spatial_merge_size == 1,
+            "spatial_merge_size",
+            vit.spatial_merge_size.to_string(),
+            "1: the published order of patch rows has no other",
+        )?;
         above_zero(vit.rope_theta, "rope_theta")?;
         above_zero(vit.layer_norm_eps, "layer_norm_eps")?;
         must(vit.initializer_factor.is_finite(), "initializer_factor", vit.initializer_factor.to_string(), "a finite number")?;
-        must(pre.resolution_mode == "native", "resolution_mode", format!("`{}`", pre.resolution_mode), "`native`, the mode of the released model")?;
+        must(
+            pre.resolution_mode == "native",
+            "resolution_mode",
+            format!("`{}`", pre.resolution_mode),
+            "`native`, the mode of the released model",
+        )?;
         for (mean, std) in pre.image_mean.iter().zip(pre.image_std) {
             must(mean.is_finite(), "image_mean", mean.to_string(), "finite numbers")?;
             above_zero(std, "image_std")?;
@@ -282,7 +314,12 @@ impl VisionConfig {
         must(pre.relarge_ratio == 1.0, "relarge_ratio", pre.relarge_ratio.to_string(), "1, which the published code asserts")?;
         must(pre.patch_size > 0, "patch_size", pre.patch_size.to_string(), "at least 1")?;
         let factor = u64::from(pre.patch_size) * u64::from(pre.resize_factor);
-        must((1..=FACTOR_MAX).contains(&factor), "resize_factor", format!("{} patches of {} pixels", pre.resize_factor, pre.patch_size), &format!("1 to {FACTOR_MAX} pixels"))?;
+        must(
+            (1..=FACTOR_MAX).contains(&factor),
+            "resize_factor",
+            format!("{} patches of {} pixels", pre.resize_factor, pre.patch_size),
+            &format!("1 to {FACTOR_MAX} pixels"),
+        )?;
         tokens(pre.min_tokens, "min_tokens")?;
         tokens(pre.max_tokens, "max_tokens")?;
         tokens(pre.min_tokens_video_vit.unwrap_or(1), "min_tokens_video_vit")?;

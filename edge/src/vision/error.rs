@@ -34,7 +34,10 @@ pub enum PictureError {
         limit: String,
     },
     /// A side is zero, or the buffer does not hold height x width RGB pixels.
-    #[error("{name}: {height}x{width} pixels (height x width) in {bytes} bytes, expected at least one pixel and three bytes for each. Drop this picture.")]
+    #[error(
+        "{name}: {height}x{width} pixels (height x width) in {bytes} bytes, expected at least one pixel and three bytes for \
+         each. Drop this picture."
+    )]
     BadBuffer {
         /// Where the picture came from.
         name: String,
@@ -47,8 +50,9 @@ pub enum PictureError {
     },
     /// The size rule leaves no pixel: its limits and factor do not fit each other.
     #[error(
-        "a {height}x{width} picture (height x width) becomes {found_height}x{found_width} under `resize_factor` pixels {factor} and {min_pixels} to {max_pixels} \
-         pixels, expected at least one patch row and one pair of patch columns. Raise `max_tokens` or correct `resize_factor` in vision/config.json."
+        "a {height}x{width} picture (height x width) becomes {found_height}x{found_width} in steps of {factor} pixels within \
+         {min_pixels} to {max_pixels} pixels, expected at least one row and two columns of patches. Raise `max_tokens` or \
+         correct `resize_factor` in vision/config.json."
     )]
     NoSize {
         /// Height in pixels.

@@ -205,7 +205,8 @@ mod tests {
 
     /// Ten pictures a second, each named by its tenth of a second, and the given speech.
     fn session(seconds: u64, speech: &[(u64, u64)]) -> Vec<CameraEvent<u64>> {
-        let mut events: Vec<(u64, u8, CameraEvent<u64>)> = (0..10 * seconds).map(|t| (100 * t, 1, Picture(Duration::from_millis(100 * t), t))).collect();
+        let mut events: Vec<(u64, u8, CameraEvent<u64>)> =
+            (0..10 * seconds).map(|t| (100 * t, 1, Picture(Duration::from_millis(100 * t), t))).collect();
         for (on, off) in speech {
             events.push((*on, 0, SpeechStarted(Duration::from_millis(*on))));
             events.push((*off, 0, SpeechStopped(Duration::from_millis(*off))));
@@ -242,7 +243,13 @@ mod tests {
     #[test]
     fn a_slow_camera_doubles_its_picture_and_a_silent_one_gives_nothing() {
         let second = |s, p| Picture(Duration::from_millis(s), p);
-        let events = vec![SpeechStarted(Duration::ZERO), second(700, 1), second(5100, 2), SpeechStopped(Duration::from_millis(5200)), second(900_000, 3)];
+        let events = vec![
+            SpeechStarted(Duration::ZERO),
+            second(700, 1),
+            second(5100, 2),
+            SpeechStopped(Duration::from_millis(5200)),
+            second(900_000, 3),
+        ];
         let want = [
             LiveUnit::Dense { packet: 0, pictures: [1, 1] },
             LiveUnit::Dense { packet: 5, pictures: [2, 2] },

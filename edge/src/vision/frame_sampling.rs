@@ -18,7 +18,8 @@ const PICTURES_MIN: f64 = 16.0;
 const PICTURES_A_SECOND_MAX: f64 = 4.0;
 /// Clips up to this many seconds start from half a picture a second.
 const SHORT_CLIP_SECONDS: f64 = 8.0;
-/// Most pictures that a plan may have. The low-rate branch of the published rule has no cap of its own; an hour at 4 pictures a second fits.
+/// Most pictures that a plan may have: an hour at 4 a second fits. The low-rate branch of the published rule has no cap
+/// of its own.
 const PLAN_PICTURES_MAX: f64 = 16_384.0;
 
 /// What a decoder says about a video file.
@@ -61,7 +62,13 @@ impl SamplingPlan {
     /// # Errors
     /// [`PictureError::Clip`] when the clip is so short that the published rule asks for a frame before its first.
     pub fn frames(&self, clip: Clip) -> Result<Vec<u64>, PictureError> {
-        let frame = |index: &i64| u64::try_from(*index).map_err(|_| clip.refuse("the published sampling rule asks for a frame before the first; expected at least 6 frames. Send it as pictures"));
+        let frame = |index: &i64| {
+            u64::try_from(*index).map_err(|_| {
+                clip.refuse(
+                    "the published sampling rule asks for a frame before the first; expected at least 6 frames. Send it as pictures",
+                )
+            })
+        };
         self.indices.iter().map(frame).collect()
     }
 }
@@ -88,9 +95,8 @@ impl Clip {
 
     fn check_bound(self, bound: Option<[f64; 2]>) -> Result<(), PictureError> {
         match bound {
-            Some([start, end]) if !(start.is_finite() && end.is_finite() && start < end) => {
-                Err(self.refuse(format!("`bound` is {start} to {end} seconds, expected finite numbers, the start first. Correct the item's meta")))
-            }
+            Some([start, end]) if !(start.is_finite() && end.is_finite() && start < end) => Err(self
+                .refuse(format!("`bound` is {start} to {end} seconds, expected finite numbers, the start first. Correct the item's meta"))),
             _ => Ok(()),
         }
     }
@@ -117,7 +123,9 @@ pub fn sample_video(clip: Clip, options: &VideoOptions) -> Result<SamplingPlan, 
     let base_rate = if length <= SHORT_CLIP_SECONDS { 0.5 } else { (length / cap).ceil() };
     let first = options.first_frame as f64;
     let [start, end] = options.bound.map_or([first, max], |[start, end]| [first.max((start * fps).round()), (end * fps).round().min(max)]);
-    let too_many = || clip.refuse(format!("the sampling rule asks for more than {PLAN_PICTURES_MAX} pictures. Cut the clip or correct its frame rate"));
+    let too_many = || {
+        clip.refuse(format!("the sampling rule asks for more than {PLAN_PICTURES_MAX} pictures. Cut the clip or correct its frame rate"))
+    };
 
     let mut picked: Vec<f64> = if fps <= base_rate {
         progression(start, end, 1.0 / base_rate).ok_or_else(too_many)?.into_iter().map(f64::floor).collect()
@@ -125,7 +133,8 @@ pub fn sample_video(clip: Clip, options: &VideoOptions) -> Result<SamplingPlan, 
         let every = |rate: f64| -> Result<Vec<f64>, PictureError> {
             let step = (fps / rate).round();
             if step < 1.0 {
-                return Err(clip.refuse("the frame rate is too low for the published sampling rule, which would divide by zero. Send it as pictures"));
+                return Err(clip
+                    .refuse("the frame rate is too low for the published sampling rule, which would divide by zero. Send it as pictures"));
             }
             let centres = progression(start + step / 2.0, end, step).ok_or_else(too_many)?;
             Ok(centres.into_iter().map(|index| index.round().min(end - 1.0)).collect())
@@ -216,18 +225,23 @@ pub fn sample_interleaved(clip: Clip, options: &InterleavedOptions) -> Result<(S
     clip.check_bound(options.bound)?;
     let (fps, rate) = (clip.fps, options.units_a_second);
     if !(rate.is_finite() && rate > 0.0) {
-        return Err(clip.refuse(format!("`sequential_sample_num_frame_per_sec` is {rate}, expected a number above 0. Correct the item's meta")));
+        return Err(
+            clip.refuse(format!("`sequential_sample_num_frame_per_sec` is {rate}, expected a number above 0. Correct the item's meta"))
+        );
     }
     let last_frame = clip.frames as f64 - 1.0;
     let seconds = clip.frames as f64 / fps;
-    let [start, end] = options.bound.map_or([0.0, last_frame], |[start, end]| [(start.clamp(0.0, seconds) * fps).ceil(), (end.clamp(0.0, seconds) * fps).floor().min(last_frame)]);
+    let [start, end] = options.bound.map_or([0.0, last_frame], |[start, end]| {
+        [(start.clamp(0.0, seconds) * fps).ceil(), (end.clamp(0.0, seconds) * fps).floor().min(last_frame)]
+    });
     if start > end {
         return Err(clip.refuse("`bound` holds no frame. Correct the item's meta"));
     }
     let duration = ((end - start + 1.0) / fps).ceil();
     let units = (rate * duration).ceil();
     if 2.0 * units > PLAN_PICTURES_MAX {
-        return Err(clip.refuse(format!("the sampling rule asks for more than {PLAN_PICTURES_MAX} pictures. Cut the clip or correct its frame rate")));
+        return Err(clip
+            .refuse(format!("the sampling rule asks for more than {PLAN_PICTURES_MAX} pictures. Cut the clip or correct its frame rate")));
     }
     let capped = options.units_max.filter(|max| *max > 0 && units > f64::from(*max));
     let picked = match capped {

@@ -86,6 +86,9 @@ fn check_bias(weights: &Weights, key: &str, wanted: bool) -> Result<(), LoadErro
         return Ok(());
     }
     let verb = if held { "holds" } else { "does not hold" };
-    let problem = format!("is {wanted} in {}, but this checkpoint {verb} `{name}`. Correct the key, or take both files from one release.", super::CONFIG_FILE);
+    let problem = format!(
+        "is {wanted} in {}, but this checkpoint {verb} `{name}`. Correct the key, or take both files from one release.",
+        super::CONFIG_FILE
+    );
     Err(LoadError::config(checkpoint.path(), key, problem))
 }

@@ -36,7 +36,9 @@ pub use composite::composite_over_white;
 pub use config::{CONFIG_FILE, PostSqueezeConfig, PreprocessConfig, VisionConfig, VitConfig};
 pub use error::PictureError;
 pub use frame_sampler::{CameraEvent, FrameSampler, LiveUnit, SPARSE_UNITS_MAX, SamplerState, SparseBuffer};
-pub use frame_sampling::{Clip, Interleaving, InterleavedOptions, SamplingPlan, UNITS_MAX, VideoOptions, sample_interleaved, sample_video, timestamp_text};
+pub use frame_sampling::{
+    Clip, InterleavedOptions, Interleaving, SamplingPlan, UNITS_MAX, VideoOptions, sample_interleaved, sample_video, timestamp_text,
+};
 pub use longcat_vit::LongCatVit;
 pub use patches::{Grid, Normaliser, VisualUnit};
 pub use picture::{PICTURE_PIXELS_MAX, PICTURE_SIDE_MAX, Picture};

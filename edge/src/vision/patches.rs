@@ -1,7 +1,7 @@
 //! From resized pictures to patch rows: rescale, normalise, pair, cut.
 
-use super::config::PreprocessConfig;
 use super::Picture;
+use super::config::PreprocessConfig;
 
 /// Patches of one unit, or tokens of one: rows from top to bottom, columns from left to right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -1,7 +1,9 @@
 //! Picture files and bytes into RGB, by the conversions of the published loader.
 //!
 //! EXIF orientation is not applied and a colour profile is ignored, because the published loader does neither: a model
-//! sees what it saw in training. Of an animation the first picture is taken.
+//! sees what it saw in training. Of an animation the first picture is taken. The bytes equal those of the published
+//! loader in every format but JPEG, where the decoders interpolate colour differently: by at most 4 levels on smooth
+//! pictures, 0.4 on average.
 //!
 //! Source: `Image.open(..).convert("RGB")` of Pillow 10.2; 16-bit grey is clipped there and 16-bit colour keeps its high
 //! byte, which the tests pin.
@@ -13,7 +15,7 @@ use image::{DynamicImage, ImageDecoder, ImageReader, Limits};
 
 use super::composite::composite_over_white;
 use super::picture::check_size;
-use super::{Picture, PICTURE_PIXELS_MAX, PICTURE_SIDE_MAX, PictureError};
+use super::{PICTURE_PIXELS_MAX, PICTURE_SIDE_MAX, Picture, PictureError};
 
 /// Largest file that is read: an uncompressed 16-bit RGBA picture of [`PICTURE_PIXELS_MAX`] pixels.
 pub const PICTURE_FILE_BYTES_MAX: u64 = 8 * PICTURE_PIXELS_MAX;
@@ -46,6 +48,9 @@ pub fn read_picture(file: &Path, alpha: Alpha) -> Result<Picture, PictureError> 
 /// [`PictureError::Damaged`] or [`PictureError::TooLarge`].
 pub fn decode_picture(bytes: &[u8], name: &str, alpha: Alpha) -> Result<Picture, PictureError> {
     let refuse = |e: image::ImageError| damaged(name, e.to_string());
+    if bytes.starts_with(&[0xff, SOI]) && !jpeg_ends(bytes) {
+        return Err(damaged(name, format!("the JPEG data stops after {} bytes without an end mark", bytes.len())));
+    }
     let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|e| damaged(name, e.to_string()))?;
     // The sizes are checked here, with a better message; the decoder gets room for any picture that passes.
     let mut limits = Limits::default();
@@ -61,6 +66,32 @@ pub fn decode_picture(bytes: &[u8], name: &str, alpha: Alpha) -> Result<Picture,
     };
     debug_assert!(width <= PICTURE_SIDE_MAX);
     Picture::new(name, height, width, rgb)
+}
+
+/// Start of a JPEG.
+const SOI: u8 = 0xd8;
+/// End of a JPEG.
+const EOI: u8 = 0xd9;
+/// Marks inside a JPEG's compressed data: a stuffed zero, and restarts.
+const INSIDE: [u8; 9] = [0, 0xd0, 0xd1, 0xd2, 0xd3, 0xd4, 0xd5, 0xd6, 0xd7];
+
+/// Whether the marks of a JPEG lead to its end. The decoder fills what a cut file lacks with grey instead of refusing it,
+/// and the published loader refuses it.
+fn jpeg_ends(bytes: &[u8]) -> bool {
+    let mut at = 2;
+    while let Some(mark) = bytes.get(at..at + 2) {
+        match *mark {
+            [0xff, EOI] => return true,
+            [0xff, 0xff] | [0..=0xfe, _] => at += 1,
+            [0xff, code] if INSIDE.contains(&code) => at += 2,
+            // A segment: skipped by its length, so that a thumbnail's end is not taken for the end.
+            _ => match bytes.get(at + 2..at + 4) {
+                Some(length) => at += 2 + usize::from(u16::from_be_bytes([length[0], length[1]])),
+                None => return false,
+            },
+        }
+    }
+    false
 }
 
 /// Plain mode conversion to RGB.
@@ -123,7 +154,8 @@ mod tests {
 
     #[test]
     fn alpha_is_dropped_or_composited() {
-        let image: ImageBuffer<Rgba<u8>, _> = ImageBuffer::from_fn(2, 1, |x, _| if x == 0 { Rgba([10, 20, 30, 0]) } else { Rgba([10, 20, 30, 255]) });
+        let image: ImageBuffer<Rgba<u8>, _> =
+            ImageBuffer::from_fn(2, 1, |x, _| if x == 0 { Rgba([10, 20, 30, 0]) } else { Rgba([10, 20, 30, 255]) });
         let bytes = png(image);
         assert_eq!(decode_picture(&bytes, "test", Alpha::Drop).unwrap().rgb(), [10, 20, 30, 10, 20, 30]);
         assert_eq!(decode_picture(&bytes, "test", Alpha::OverWhite).unwrap().rgb(), [255, 255, 255, 10, 20, 30]);

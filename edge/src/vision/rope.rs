@@ -69,7 +69,8 @@ impl Rope2d {
     pub fn grid_angles(&self, grid: Grid, merge: u32) -> Vec<f32> {
         let squares = |count: u32| (0..count / merge).map(move |square| merge * square);
         let corners = squares(grid.rows).flat_map(|top| squares(grid.columns).map(move |left| (top, left)));
-        let patches = corners.flat_map(|(top, left)| (top..top + merge).flat_map(move |row| (left..left + merge).map(move |column| (row, column))));
+        let patches =
+            corners.flat_map(|(top, left)| (top..top + merge).flat_map(move |row| (left..left + merge).map(move |column| (row, column))));
         patches.flat_map(|(row, column)| self.angles(row).chain(self.angles(column))).collect()
     }
 

@@ -4,7 +4,8 @@
 
 use super::PictureError;
 
-/// Lower and upper limit of an area in pixels. Where they contradict each other the upper one wins.
+/// Lower and upper limit of an area in pixels. Where they contradict each other, the upper one holds for pictures above it
+/// and the lower one for pictures below both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PixelLimits {
     /// Smallest area in pixels.

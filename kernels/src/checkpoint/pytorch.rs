@@ -11,7 +11,7 @@ use super::{LoadError, StoredDtype};
 /// Reads the table of contents. No pickled code is ever run.
 pub(super) fn open(path: &Path) -> Result<BTreeMap<String, StoredTensor>, LoadError> {
     let damaged = |found: String| LoadError::damaged(path, "PyTorch archive", found);
-    std::fs::File::open(path).map_err(|e| LoadError::io(path, e))?;
+    let file_bytes = std::fs::File::open(path).and_then(|file| file.metadata()).map_err(|e| LoadError::io(path, e))?.len();
     let reader = PytorchReader::new(path).map_err(|e| damaged(e.to_string()))?;
     reader
         .into_tensors()
@@ -19,6 +19,11 @@ pub(super) fn open(path: &Path) -> Result<BTreeMap<String, StoredTensor>, LoadEr
         .map(|(name, tensor)| {
             let dtype = stored_dtype(tensor.dtype()).ok_or_else(|| damaged(format!("tensor `{name}` has the unsupported number format {:?}", tensor.dtype())))?;
             let shape = tensor.shape().to_vec();
+            // A view with stride 0 may claim any size for a few stored bytes.
+            let bytes = shape.iter().try_fold(dtype.size() as u64, |bytes, axis| bytes.checked_mul(*axis as u64));
+            if bytes.is_none_or(|bytes| bytes > file_bytes) {
+                return Err(damaged(format!("tensor `{name}` of shape {shape:?} is larger than the file, {file_bytes} bytes")));
+            }
             Ok((name, StoredTensor { shape, dtype, file: path.to_path_buf(), bytes: Bytes::Archived(Box::new(tensor)) }))
         })
         .collect()

@@ -32,6 +32,13 @@ pub struct LstmState {
     pub c: Tensor<2>,
 }
 
+impl LstmState {
+    /// Memory that it holds, in bytes.
+    pub fn bytes(&self) -> usize {
+        [&self.h, &self.c].map(|t| t.dims()[1] * t.dtype().size()).iter().sum()
+    }
+}
+
 impl Lstm {
     /// Loads `weight_ih_l0`, `weight_hh_l0`, `bias_ih_l0` and `bias_hh_l0` below `weights`. Random weights are uniform
     /// within 1 / sqrt(width).

@@ -194,10 +194,12 @@ impl<V: Copy> Tile<'_, V> {
     fn some<S: Simd<f32s = V>, const H: usize, const W: usize>(&mut self, simd: S, first: usize) {
         let x: [&[f32]; H] = std::array::from_fn(|h| &self.x[h * self.step..h * self.step + self.depth]);
         let mut sums: [[V; W]; H] = std::array::from_fn(|h| std::array::from_fn(|w| self.sums[h * self.vectors + first + w]));
-        for (k, weight) in self.weight.chunks_exact(self.vectors).enumerate() {
-            let weight: [V; W] = std::array::from_fn(|w| weight[first + w]);
+        for (k, weight) in self.weight.chunks_exact(self.vectors).take(self.depth).enumerate() {
+            let weight: &[V; W] = weight[first..].first_chunk().expect("a tile lies inside its panel");
             for (x, sums) in x.iter().zip(&mut sums) {
-                let x = simd.splat_f32s(x[k]);
+                // SAFETY: k < depth, the length that every one of these slices was cut to. Eight checks for each 24
+                // multiplications would cost a third of the time.
+                let x = simd.splat_f32s(unsafe { *x.get_unchecked(k) });
                 for (weight, sum) in weight.iter().zip(sums) {
                     *sum = simd.mul_add_f32s(x, *weight, *sum);
                 }

@@ -4,14 +4,10 @@
 //! A panel holds up to 48 outputs side by side (three 512-bit or six 256-bit vectors, what a register tile computes
 //! at once), one row for each tap and input channel, oldest tap first. Outputs missing in the last panel are zero.
 
-/// The widest panel.
-const PANEL_MAX: usize = 48;
-/// Panels are whole multiples of the widest vector, 16 numbers.
-const PANEL_STEP: usize = 16;
-
-/// Outputs side by side in a panel of a convolution with `outputs` outputs.
+/// Outputs side by side in a panel of a convolution with `outputs` outputs: the widest panel of whole 512-bit vectors
+/// that pads the outputs by at most a tenth.
 pub(super) fn panel_width(outputs: usize) -> usize {
-    outputs.clamp(1, PANEL_MAX).next_multiple_of(PANEL_STEP)
+    [48, 32].into_iter().find(|width| outputs.next_multiple_of(*width) * 10 <= outputs * 11).unwrap_or(16)
 }
 
 /// From the published shape of a convolution's weight to panels and back.

@@ -15,7 +15,10 @@ use super::{HostView, from_host, is_plain_cpu};
 /// When the channels differ, there is no tap, the dilation is 0, or h is shorter than the reach of the taps.
 pub fn fsmn_memory(h: Tensor<2>, weight: Tensor<3>, dilation: usize) -> Tensor<2> {
     let ([length, channels], [weight_channels, _, taps]) = (h.dims(), weight.dims());
-    assert!(channels == weight_channels && taps > 0 && dilation > 0, "fsmn_memory: h has {channels} channels, the weight {weight_channels} with {taps} taps, dilation {dilation}");
+    assert!(
+        channels == weight_channels && taps > 0 && dilation > 0,
+        "fsmn_memory: h has {channels} channels, the weight {weight_channels} with {taps} taps, dilation {dilation}"
+    );
     let reach = (taps - 1) * dilation;
     assert!(length >= reach, "fsmn_memory: {length} rows are less than the reach of {reach}");
     let rows = length - reach;
@@ -45,7 +48,7 @@ fn memory_rows(h: &[f32], weight: &[f32], channels: usize, dilation: usize, y: &
         for (k, weight) in by_tap.chunks_exact(channels.max(1)).enumerate() {
             let row = (t + k * dilation) * channels;
             for ((y, h), w) in y.iter_mut().zip(&h[row..row + channels]).zip(weight) {
-                *y = h.mul_add(*w, *y);
+                *y += h * w;
             }
         }
     }

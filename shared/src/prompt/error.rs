@@ -86,7 +86,9 @@ pub enum PromptError {
         role: Role,
     },
     /// Placeholder markers in allowed text.
-    #[error("message {message}: the text holds placeholder markers, which no encoder fills. Remove them, or let markers in text be defused.")]
+    #[error(
+        "message {message}: the text holds placeholder markers, which no encoder fills. Remove them, or let markers in text be defused."
+    )]
     TypedPlaceholder {
         /// Index of the message.
         message: usize,
@@ -108,7 +110,9 @@ pub enum PromptError {
         limit: usize,
     },
     /// The model cannot look back so far.
-    #[error("the prompt has {rows} rows and the reply may have {reply} steps, but the context is {context}. Leave out the oldest turns, or shorten the reply.")]
+    #[error(
+        "the prompt has {rows} rows and the reply may have {reply} steps, but the context is {context}. Leave out the oldest turns, or shorten the reply."
+    )]
     ContextExceeded {
         /// Rows of the prompt.
         rows: usize,

@@ -48,7 +48,12 @@ pub fn code_rows(frames: &[CodecCodes]) -> Result<Vec<[u32; CODEBOOKS]>, ItemErr
 /// [`ItemError::Segments`] when text and codes disagree on how many segments there are,
 /// [`ItemError::TextLongerThanAudio`], [`ItemError::CodeTooLarge`], [`ItemError::Tokenize`].
 pub fn spoken_rows(
-    tokenizer: &dyn Tokenize, markers: &Markers, text: &str, segments: &[Vec<CodecCodes>], speaker: Speaker, policy: MarkersInText,
+    tokenizer: &dyn Tokenize,
+    markers: &Markers,
+    text: &str,
+    segments: &[Vec<CodecCodes>],
+    speaker: Speaker,
+    policy: MarkersInText,
 ) -> Result<Vec<Row>, ItemError> {
     let texts: Vec<&str> = text.split(PAUSE).collect();
     if texts.len() != segments.len() {

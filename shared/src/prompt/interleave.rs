@@ -45,7 +45,9 @@ pub enum InterleaveError {
     #[error("an interleaved item has no video unit. Give it as an audio item.")]
     NoUnits,
     /// The chunk is no whole number of units, or no time at all.
-    #[error("chunks of {chunk_ms} ms cannot be made of units of {unit_ms} ms. The unit must divide the chunk and last at most a second; put sparser pictures in a video item in front.")]
+    #[error(
+        "chunks of {chunk_ms} ms cannot be made of units of {unit_ms} ms. The unit must divide the chunk and last at most a second; put sparser pictures in a video item in front."
+    )]
     Chunk {
         /// Time of a chunk.
         chunk_ms: u32,

@@ -130,7 +130,11 @@ struct Assembly<'a> {
 impl Assembly<'_> {
     fn automatic_system(&mut self, messages: &[Message]) -> Result<(), PromptError> {
         let heard = messages.iter().flat_map(|m| &m.items).any(|item| matches!(item, Item::Audio { .. }));
-        let text = if self.options.voice_chat || heard { "You are an emotional voice intelligent assistant." } else { "You are a helpful assistant." };
+        let text = if self.options.voice_chat || heard {
+            "You are an emotional voice intelligent assistant."
+        } else {
+            "You are a helpful assistant."
+        };
         self.template(&format!("{BEGIN}system\n{text}{END}\n"), INSTRUCTION)?;
         self.close_turn();
         Ok(())
@@ -165,7 +169,9 @@ impl Assembly<'_> {
         let start = match self.options.format {
             TurnFormat::Instructions => format!("{}:", role.name().to_uppercase()),
             TurnFormat::Begin => format!("{BEGIN}{}\n", role.name()),
-            TurnFormat::Markers if matches!(role, Role::Tool | Role::Function) => return Err(PromptError::RoleWithoutMarker { message: index, role }),
+            TurnFormat::Markers if matches!(role, Role::Tool | Role::Function) => {
+                return Err(PromptError::RoleWithoutMarker { message: index, role });
+            }
             TurnFormat::Markers => format!("<begin-of-{}>", role.name().replace(' ', "-")),
         };
         let numbered = self.options.round_index && role == Role::User;
@@ -253,7 +259,9 @@ impl Assembly<'_> {
         };
         let is_pad = |id: &u32| *id == self.markers.audio_pad || *id == self.markers.image_pad;
         if !ids.iter().copied().filter(is_pad).eq(runs.iter().map(|(embeddings, _)| pad(*embeddings))) {
-            return Err(ItemError::Tokenize(TokenizeError::Failed(format!("`{AUDIO_PAD}` and `{IMAGE_PAD}` do not stay whole inside other text"))));
+            return Err(ItemError::Tokenize(TokenizeError::Failed(format!(
+                "`{AUDIO_PAD}` and `{IMAGE_PAD}` do not stay whole inside other text"
+            ))));
         }
         let mut runs = runs.into_iter();
         for id in ids {
@@ -302,7 +310,10 @@ impl Assembly<'_> {
     /// Where markers in text are allowed, a typed placeholder would shift every embedding after it.
     fn refuse_typed_placeholders(&self, message: usize) -> Result<(), PromptError> {
         let turn = self.prompt.turns.last().cloned().unwrap_or_default();
-        let pads = self.prompt.rows[turn.clone()].iter().filter(|row| row.text == self.markers.audio_pad || row.text == self.markers.image_pad).count();
+        let pads = self.prompt.rows[turn.clone()]
+            .iter()
+            .filter(|row| row.text == self.markers.audio_pad || row.text == self.markers.image_pad)
+            .count();
         let known: usize = self.prompt.placeholders.iter().filter(|p| p.rows.start >= turn.start).map(|p| p.rows.len()).sum();
         if pads == known { Ok(()) } else { Err(PromptError::TypedPlaceholder { message }) }
     }

@@ -64,6 +64,8 @@ fn refuse_marker_ids(tokenizer: &dyn Tokenize, ids: &[u32]) -> Result<(), ItemEr
     added.sort_unstable();
     match ids.iter().find_map(|id| added.binary_search_by_key(id, |(added, _)| *added).ok()) {
         None => Ok(()),
-        Some(found) => Err(ItemError::Tokenize(TokenizeError::Failed(alloc::format!("the text becomes the reserved token {}", added[found].1)))),
+        Some(found) => {
+            Err(ItemError::Tokenize(TokenizeError::Failed(alloc::format!("the text becomes the reserved token {}", added[found].1))))
+        }
     }
 }

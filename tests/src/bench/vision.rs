@@ -15,7 +15,10 @@ const UNIT_SECONDS: f64 = 1.0;
 /// The released shapes, or small ones; and the width of the language model.
 fn shapes(full_size: bool) -> (Value, usize) {
     if full_size {
-        (json!({ "hidden_size": 1280, "num_hidden_layers": 32, "num_attention_heads": 16, "intermediate_size": 5184, "adaptor_dim": 7168 }), 6144)
+        (
+            json!({ "hidden_size": 1280, "num_hidden_layers": 32, "num_attention_heads": 16, "intermediate_size": 5184, "adaptor_dim": 7168 }),
+            6144,
+        )
     } else {
         (json!({ "hidden_size": 192, "num_hidden_layers": 4, "num_attention_heads": 4, "intermediate_size": 768, "adaptor_dim": 384 }), 256)
     }

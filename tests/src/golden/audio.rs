@@ -4,7 +4,10 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use burn::tensor::{DType, Device, Tensor, TensorData};
-use caracal_edge::audio::{AudioEncoder, AudioEncoderConfig, AudioProjector, Cmvn, Delta, DeltaConfig, FrontEnd, PreprocessorConfig, Splice, SpliceConfig, Waveform, sinc_resample};
+use caracal_edge::audio::{
+    AudioEncoder, AudioEncoderConfig, AudioProjector, Cmvn, Delta, DeltaConfig, FrontEnd, PreprocessorConfig, Splice, SpliceConfig,
+    Waveform, sinc_resample,
+};
 use caracal_kernels::Weights;
 use serde_json::{Value, json};
 
@@ -90,7 +93,9 @@ fn fbank(golden: &Golden, _: &Device) -> Result<Report> {
     let waveform = Waveform::new(golden.floats("waveform")?)?;
     let mut report = Report::default();
     if golden.tensors().get("window").is_some() {
-        let tolerance = |field: &str| -> Result<Tolerance> { Ok(Tolerance::Abs(golden.field(&format!("/tolerance/{field}"))?.as_f64().context("tolerance")?)) };
+        let tolerance = |field: &str| -> Result<Tolerance> {
+            Ok(Tolerance::Abs(golden.field(&format!("/tolerance/{field}"))?.as_f64().context("tolerance")?))
+        };
         report.close("window", fbank.window(), &golden.floats("window")?, tolerance("window")?);
         report.close("mel_banks", &fbank.mel_banks(), &golden.floats("mel_banks")?, tolerance("mel_banks")?);
         report.close("cmvn_mean", cmvn.mean(), &golden.floats("cmvn_mean")?, Tolerance::Mixed { atol: 0.0, rtol: 1e-6 });
@@ -127,7 +132,11 @@ fn fbank_batch(golden: &Golden, _: &Device) -> Result<Report> {
     let start = number_after(what, "item 2 = samples")? as usize;
     let lengths = golden.integers("lengths")?;
     let (speech_samples, synth_samples) = (speech.floats("waveform")?, synth.floats("waveform")?);
-    let items = [&speech_samples[..lengths[0] as usize], &synth_samples[..lengths[1] as usize], &speech_samples[start..start + lengths[2] as usize]];
+    let items = [
+        &speech_samples[..lengths[0] as usize],
+        &synth_samples[..lengths[1] as usize],
+        &speech_samples[start..start + lengths[2] as usize],
+    ];
     let (shape, features, mask) = (golden.shape("features"), golden.floats("features")?, golden.integers("feature_mask")?);
     let (rows, width) = (shape[1], shape[2]);
     let undo = |values: &[f32]| -> Vec<f32> { values.iter().zip(cmvn.scale().iter().cycle()).map(|(v, scale)| v / scale).collect() };
@@ -175,9 +184,21 @@ fn delta_splice_cmvn(golden: &Golden, _: &Device) -> Result<Report> {
         }
     }
     let (_, file) = golden.tensors().bytes("kaldi_binary_file", &golden.shape("kaldi_binary_file"))?;
-    for (what, cmvn) in [("statistics", statistics(golden, "cmvn_degenerate_stats")?), ("Kaldi file", Cmvn::parse(Path::new("kaldi_binary_file"), &file)?)] {
-        report.close(format!("{what}, mean"), cmvn.mean(), &golden.floats("cmvn_degenerate_mean")?, Tolerance::Mixed { atol: 0.0, rtol: 1e-6 });
-        report.close(format!("{what}, scale"), cmvn.scale(), &golden.floats("cmvn_degenerate_scale")?, Tolerance::Mixed { atol: 0.0, rtol: 1e-6 });
+    for (what, cmvn) in
+        [("statistics", statistics(golden, "cmvn_degenerate_stats")?), ("Kaldi file", Cmvn::parse(Path::new("kaldi_binary_file"), &file)?)]
+    {
+        report.close(
+            format!("{what}, mean"),
+            cmvn.mean(),
+            &golden.floats("cmvn_degenerate_mean")?,
+            Tolerance::Mixed { atol: 0.0, rtol: 1e-6 },
+        );
+        report.close(
+            format!("{what}, scale"),
+            cmvn.scale(),
+            &golden.floats("cmvn_degenerate_scale")?,
+            Tolerance::Mixed { atol: 0.0, rtol: 1e-6 },
+        );
     }
     Ok(report)
 }
@@ -232,13 +253,25 @@ fn fsmn_encoder(golden: &Golden, device: &Device) -> Result<Report> {
         let text = golden.field("/tolerance/bf16 output")?.as_str().context("bf16 tolerance")?;
         report.close("projector in bf16", &got, &want, Tolerance::Abs(number_after(text, "max abs")?));
         let mean = got.iter().zip(&want).map(|(g, w)| f64::from((g - w).abs())).sum::<f64>() / want.len() as f64;
-        report.checks.push(Check { what: "projector in bf16, mean".into(), used: mean / number_after(text, "mean abs")?, error: mean, detail: String::new() });
+        report.checks.push(Check {
+            what: "projector in bf16, mean".into(),
+            used: mean / number_after(text, "mean abs")?,
+            error: mean,
+            detail: String::new(),
+        });
     }
     Ok(report)
 }
 
 /// Runs the encoder stage by stage and compares what the golden has of each.
-fn every_layer(report: &mut Report, golden: &Golden, prefix: &str, encoder: &AudioEncoder, features: Tensor<2>, tolerance: Tolerance) -> Result<()> {
+fn every_layer(
+    report: &mut Report,
+    golden: &Golden,
+    prefix: &str,
+    encoder: &AudioEncoder,
+    features: Tensor<2>,
+    tolerance: Tolerance,
+) -> Result<()> {
     let mut compare = |name: String, got: &Tensor<2>| -> Result<()> {
         if golden.tensors().get(&format!("{prefix}{name}")).is_some() {
             report.close(name.clone(), &values(got.clone()), &golden.floats(&format!("{prefix}{name}"))?, tolerance);
@@ -297,7 +330,12 @@ fn fsmn_encoder_batch(golden: &Golden, device: &Device) -> Result<Report> {
         x = layer.feed_forward(residual + memory);
         if golden.tensors().get(&format!("out.layer{i}_batched_item1")).is_some() {
             let width = x.dims()[1];
-            report.close(format!("layer {i} in the padded batch"), &values(x.clone().slice([0..valid, 0..width])), &golden.floats(&format!("out.layer{i}_batched_item1"))?, tolerance);
+            report.close(
+                format!("layer {i} in the padded batch"),
+                &values(x.clone().slice([0..valid, 0..width])),
+                &golden.floats(&format!("out.layer{i}_batched_item1"))?,
+                tolerance,
+            );
         }
     }
     let x = masked(x);
@@ -316,7 +354,14 @@ fn fsmn_variants(golden: &Golden, device: &Device) -> Result<Report> {
         let config = encoder_config(golden, &format!("/configs/{variant}"))?;
         let weights = Weights::from_checkpoint(golden.tensors(), device, DType::F32);
         let encoder = AudioEncoder::load(&weights.at(variant), &config)?;
-        every_layer(&mut report, golden, &format!("{variant}."), &encoder, tensor(golden, &format!("{variant}.in.features"), device)?, tolerance)?;
+        every_layer(
+            &mut report,
+            golden,
+            &format!("{variant}."),
+            &encoder,
+            tensor(golden, &format!("{variant}.in.features"), device)?,
+            tolerance,
+        )?;
     }
     golden.tensors().refuse_unread(|name| name.contains(".out."))?;
     Ok(report)

@@ -3,4 +3,5 @@
 mod audio;
 mod backbone;
 mod codec;
+mod prompt;
 mod vision;

@@ -1,5 +1,6 @@
 //! The streaming law, for every streaming module.
 
+mod allocations;
 mod audio;
 mod codec;
 mod vision;

@@ -5,10 +5,11 @@ use burn::tensor::{DType, Device, Tensor, TensorData};
 use caracal_cluster::backbone::LongCatFlash;
 use caracal_cluster::backbone::fp8::{Quantized, ScaleFormat, decode, dequantize_blocks, dequantize_rows, encode, quantize_blocks, quantize_rows};
 use caracal_cluster::backbone::mla::Context as Attend;
+use caracal_cluster::backbone::projection::{Projection, Stored};
 use caracal_cluster::backbone::rope::Rope;
 use caracal_cluster::backbone::watcher::Unwatched;
 use caracal_kernels::checkpoint::StoredDtype;
-use caracal_kernels::{Checkpoint, ops};
+use caracal_kernels::{Checkpoint, Weights, ops};
 
 use super::recorder::{Recorder, floats};
 use super::tiny::{check_model, integers, stored};
@@ -75,11 +76,14 @@ fn units(report: &mut Report, golden: &Golden, device: &Device) -> Result<()> {
 fn weights_only(report: &mut Report, golden: &Golden, device: &Device) -> Result<()> {
     let (config, model) = LongCatFlash::open(&golden.folder.join("checkpoint"), device, false)?;
     let file = golden.file("weight_only_prefill_ids.safetensors")?;
-    let dequantised = file.names().filter_map(|n| n.strip_prefix("dequant.")).map(str::to_string).collect::<Vec<_>>();
-    for name in &dequantised {
-        anyhow::ensure!(name == "model.layers.0.self_attn.0.kv_a_proj_with_mqa.weight", "golden fp8: no check for the dequantised {name}");
-        let got = model.layers[0].self_attn[0].kv_a_proj_with_mqa.host_weight();
-        report.close(format!("dequantised {name}"), &got, &stored(&file, &format!("dequant.{name}"))?, Tolerance::Abs(0.0));
+    let checkpoint = Checkpoint::open(&golden.folder.join("checkpoint"))?;
+    let weights = Weights::from_checkpoint(&checkpoint, device, DType::F32);
+    let how = Stored::new(config.quantization_config.as_ref(), false);
+    for name in file.names().filter(|n| n.starts_with("dequant.")) {
+        let matrix = name.strip_prefix("dequant.").and_then(|n| n.strip_suffix(".weight")).with_context(|| format!("{name} names no weight"))?;
+        let shape = &file.get(name).expect("its own name").shape;
+        let got = Projection::load(&weights.at(matrix), shape[1], shape[0], &how)?.host_weight();
+        report.close(name, &got, &stored(&file, name)?, Tolerance::Abs(0.0));
     }
     let (outputs, logits) = (tolerance(golden, "weight_only: layer outputs")?, tolerance(golden, "weight_only: logits")?);
     check_model(report, golden, "weight_only_", &config, model, &|name: &str| if name == "logits" { logits } else { outputs })
@@ -101,8 +105,12 @@ fn activations_too(report: &mut Report, golden: &Golden, device: &Device) -> Res
         ("layer0.moe.out", layer.mlp.forward(u, 0, &mut Unwatched)),
     ];
     for (name, got) in blocks {
-        let error = relative_l2(&floats(got), &stored(&file, name)?);
-        report.holds(format!("w8a8 {name} from the golden's own input"), error < BLOCK_L2[1], format!("relative L2 {error:.1e}, {:.0e} where all codes agree", BLOCK_L2[0]));
+        let (got, want) = (floats(got), stored(&file, name)?);
+        let error = relative_l2(&got, &want);
+        // A code that rounds the other way changes its own row, in attention also those after it.
+        let changed = got.chunks(config.hidden_size).zip(want.chunks(config.hidden_size)).filter(|(g, w)| relative_l2(g, w) >= BLOCK_L2[0]).count();
+        let one_code = error < BLOCK_L2[1] && (changed <= 1 || name.contains("attn"));
+        report.holds(format!("w8a8 {name} from the golden's own input"), error < BLOCK_L2[0] || one_code, format!("relative L2 {error:.1e}, {changed} rows changed"));
     }
 
     let input_ids = ids(&integers(&file, "input_ids")?);

@@ -106,7 +106,10 @@ pub(super) fn vit_tiny(golden: &Golden, device: &Device) -> Result<Report> {
                 got.insert(format!("{item}.{name}"), values(value.clone()));
             });
             let rope = Rope2d::new(config.head_size(), config.rope_theta, table);
-            got.insert(format!("{item}.rope_angle"), grids.iter().flat_map(|grid| rope.grid_angles(*grid, config.spatial_merge_size)).collect());
+            got.insert(
+                format!("{item}.rope_angle"),
+                grids.iter().flat_map(|grid| rope.grid_angles(*grid, config.spatial_merge_size)).collect(),
+            );
             got.insert(format!("{item}.encoder_out"), values(encoded.clone()));
             got.insert(format!("{item}.projector_out"), values(projector.forward(encoded)));
             for name in wanted.names().filter(|name| name.starts_with(&format!("{item}.")) && !name.contains("rows")) {

@@ -2,7 +2,9 @@
 
 use anyhow::{Context, Result, bail};
 use burn::tensor::Device;
-use caracal_edge::vision::{Picture, PixelLimits, PreprocessConfig, Preprocessor, SizeRule, VisualUnit, composite_over_white, resize_bicubic};
+use caracal_edge::vision::{
+    Picture, PixelLimits, PreprocessConfig, Preprocessor, SizeRule, VisualUnit, composite_over_white, resize_bicubic,
+};
 use half::bf16;
 use serde::Deserialize;
 use serde_json::Value;
@@ -27,7 +29,11 @@ pub(super) fn smart_resize(golden: &Golden, _: &Device) -> Result<Report> {
         let rule = SizeRule { patch, factor: limits.factor };
         let [h, w]: [u32; 2] = [serde_json::from_value(case["h"].clone())?, serde_json::from_value(case["w"].clone())?];
         let want: [u32; 2] = serde_json::from_value(case["out"].clone())?;
-        report.equal(format!("{name} {h}x{w}"), &rule.target(h, w, PixelLimits { min: limits.min_pixels, max: limits.max_pixels }).ok(), &Some(want));
+        report.equal(
+            format!("{name} {h}x{w}"),
+            &rule.target(h, w, PixelLimits { min: limits.min_pixels, max: limits.max_pixels }).ok(),
+            &Some(want),
+        );
     }
     Ok(report)
 }
