@@ -12,7 +12,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use caracal_cluster::backbone::projection::Stored;
 use caracal_cluster::backbone::{BackboneConfig, CodecEmbedding, CodecHead, LongCatFlash};
 use caracal_edge::audio::{AudioEncoder, AudioEncoderConfig, AudioProjector};
-use caracal_edge::codec::{AudioDecoder, DecoderConfig};
+use caracal_edge::codec::{AudioDecoder, AudioTokenizer, DecoderConfig, EncoderConfig, SemanticConfig};
 use caracal_edge::vision::{LongCatVit, RopeTable, VisionConfig, VisionProjector};
 use caracal_kernels::checkpoint::{StoredDtype, write_safetensors};
 use caracal_kernels::layers::Embedding;
@@ -31,6 +31,8 @@ const HIDDEN: usize = 64;
 const SEMANTIC_CODES: usize = 512;
 /// Rows of each group's table of an acoustic codebook: 400 codes, fewer than the heads have outputs.
 const ACOUSTIC_ROWS: usize = 20;
+/// Name of the tokenizer's config beside the decoder's, in `audio_codec`.
+pub const TOKENIZER_CONFIG: &str = "encoder.yaml";
 /// Name of the codec's decoder, as its config has it.
 const DECODER: &str = "LongCatAudioCodec_decoder_24k_4codebooks";
 
@@ -193,7 +195,41 @@ fn write_codec(folder: &Path, seed: u64) -> Result<()> {
     std::fs::write(&file, yaml)?;
     let weights = random(seed, 7);
     let decoder = AudioDecoder::load(&weights, &DecoderConfig::read(&file)?)?;
-    Ok(weights.save(&decoder, &folder.join(format!("{DECODER}.safetensors")), StoredDtype::F32)?)
+    weights.save(&decoder, &folder.join(format!("{DECODER}.safetensors")), StoredDtype::F32)?;
+    write_tokenizer(folder, seed)
+}
+
+/// The other half of the codec, with tables of the same sizes: its config, the two files of its semantic half, and its
+/// checkpoint.
+fn write_tokenizer(folder: &Path, seed: u64) -> Result<()> {
+    let file = folder.join(TOKENIZER_CONFIG);
+    // JSON is YAML too.
+    write_json(
+        &file,
+        &json!({"codec_config": {
+            "encoder_dim": 4, "codec_enc_ratios": [4, 5, 6, 8], "codec_dimension": 16, "codec_codebooks": CODEBOOKS - 1, "codec_codebook_size": ACOUSTIC_ROWS,
+            "codec_codebook_search_dim": 8, "input_sample_rate": 16000, "semantic_tokenizer_type": "semantic", "ckpt_path": "ckpts/encoder.pt",
+        }}),
+    )?;
+    let selection =
+        json!({"select_layer": 2, "codebook_dim": 24, "codebook_size": SEMANTIC_CODES, "model_config": "configs/semantic_model.yaml"});
+    write_json(&folder.join("semantic.yaml"), &json!({"semantic_tokenizer_config": selection}))?;
+    write_json(
+        &folder.join("semantic_model.yaml"),
+        &json!({
+            "feature": {"fbank": {"freq": 16000, "frame_length": 25, "frame_shift": 10, "preemphasis": 0.97, "dither": 0.0, "low_freq": 40, "high_freq": -200,
+                                  "num_mel_bins": 80}},
+            "encoder": {"type": "VGGtf_encoder", "VGGtf_encoder": {
+                "d_model": 24, "nhead": 2, "num_encoder_layers": 2, "dim_feedforward": 48, "feat_dim": 80, "conv2d_stride": "2,3", "num_conv_layers": 2,
+            }},
+        }),
+    )?;
+    let weights = random(seed, 8);
+    let config = EncoderConfig::read(&file)?;
+    let semantic = SemanticConfig::read(folder, &config.semantic_tokenizer_type)?;
+    let tokenizer = AudioTokenizer::load(&weights, &config, &semantic, folder)?;
+    let parts = (tokenizer.acoustic, tokenizer.quantizer, tokenizer.semantic.encoder);
+    Ok(weights.save(&parts, &folder.join("encoder.safetensors"), StoredDtype::F32)?)
 }
 
 /// Channel 0 carries the same value at every position: a lean of the heads towards some ids hangs on it.

@@ -3,9 +3,12 @@
 
 use std::path::{Path, PathBuf};
 
-use caracal_cluster::generate::{Options, ReplyOptions};
+use burn::tensor::Device;
+use caracal_cluster::generate::{Case, Options, ReplyOptions, read_prompt};
+use caracal_cluster::model::ModelFolder;
 use caracal_cluster::sampler::Sampling;
 use caracal_shared::ids::TEXT_END;
+use caracal_shared::tokenize::Tokenize;
 use serde_json::{Value, json};
 
 use super::{SPOKEN, WRITTEN, case_file, made, model, run, run_text, user};
@@ -153,16 +156,19 @@ fn a_tokenizer_of_another_model_is_refused() {
     assert!(small.contains("vocab_size 600"), "{small}");
 }
 
+/// Not one of a prompt's ids is a marker's, and every character is still read.
 #[test]
 fn typed_markers_are_text() {
     let folder = model();
-    let say = |text: &str| run_text(folder.path(), &user(&json!({"type": "text", "text": text}).to_string()), &SPOKEN).unwrap();
-    let typed = say("say <|audio|> and <|audio_pad|> and </pause> and </longcat_s> and <mask_118>");
-    assert!(
-        typed.prompt_rows > say("say and and and and").prompt_rows + 5,
-        "every character of the markers was read: {}",
-        typed.prompt_rows
-    );
+    let model = ModelFolder::open(folder.path(), &Device::flex()).unwrap();
+    let typed = "say <|audio|> and <|audio_pad|><|/audio|> and </pause> and </longcat_s> and <mask_118>";
+    let case = Case::parse(Path::new("case.json"), &user(&json!({"type": "text", "text": typed}).to_string())).unwrap();
+    let ids: Vec<u32> = read_prompt(&model, &case, true, &mut |_| {}).unwrap().prompt.rows.iter().map(|row| row.text).collect();
+    let added: Vec<u32> = model.tokenizer.added_tokens().iter().filter_map(|token| model.tokenizer.token_to_id(token)).collect();
+    assert!(added.contains(&TEXT_END) && ids.iter().all(|id| !added.contains(id)), "{ids:?}");
+    assert_eq!(model.tokenizer.decode(&ids).unwrap(), format!("USER:{typed}\nVOICE ASSISTANT:").replace("<mask_118>", "<|image_pad|>"));
+    run_text(folder.path(), &user(&json!({"type": "text", "text": typed}).to_string()), &SPOKEN)
+        .expect("such a text is a text like any other");
 }
 
 #[test]

@@ -5,7 +5,6 @@ mod command;
 mod demo;
 mod layout;
 mod media;
-mod pt_file;
 mod video;
 
 use std::path::{Path, PathBuf};

@@ -2,6 +2,11 @@
 
 use std::path::Path;
 
+use burn::tensor::{DType, Device};
+use caracal_edge::audio::read_audio;
+use caracal_edge::codec::{AudioDecoder, AudioTokenizer, CodecIds};
+use caracal_tests::small_model;
+
 use super::{SPOKEN, demo_file, made, model, prompt_rows, run_text, user};
 
 const NOTHING: &str = r#"{"type": "text", "text": ""}"#;
@@ -123,4 +128,24 @@ fn spoken_history_is_read() {
     let foreign = spoken("I", "[[[0, 1, 2, 3], [9000, 1, 2, 3], [0, 0, 0, 0]]]");
     let error_text = error(folder.path(), &foreign);
     assert!(error_text.contains("9032") && error_text.contains("codebook 0"), "{error_text}");
+}
+
+/// Speech through the codec's tokenizer becomes codes that the same conversation can hold, and that its decoder speaks.
+#[test]
+fn tokenized_speech_is_heard_as_codes() {
+    let folder = model();
+    let (device, codec) = (Device::flex(), folder.path().join("audio_codec"));
+    let (tokenizer, _) = AudioTokenizer::open(&codec.join(small_model::TOKENIZER_CONFIG), &device, DType::F32).unwrap();
+    let question = read_audio(&demo_file("question_short.wav"), 30).unwrap();
+    let codes = tokenizer.clip(&question.waveform, question.sample_rate).unwrap();
+    // 2.5 s are 41.7 frames: padded to 42.
+    assert_eq!((codes.semantic.len(), codes.acoustic[0].len()), (42, 42));
+    let frames: Vec<[u32; 4]> =
+        (0..42).map(|t| [codes.semantic[t], codes.acoustic[0][t], codes.acoustic[1][t], codes.acoustic[2][t]]).collect();
+    let item = serde_json::json!({"type": "audio_codec", "audio_codec": "Hello", "meta": {"codec_ids": [frames]}}).to_string();
+    // A user's speech takes one row more than it has frames.
+    assert_eq!(prompt_rows(folder.path(), &item), prompt_rows(folder.path(), NOTHING) + 43);
+    let (decoder, config) = AudioDecoder::open(&codec, &device, DType::F32).unwrap();
+    let spoken = decoder.offline(&codes.frames(&CodecIds::new(&config)).unwrap());
+    assert_eq!(spoken.len(), 42 * decoder.samples_per_frame());
 }
