@@ -111,7 +111,10 @@ impl ModelFolder {
         if found == expected {
             return Ok(hearing);
         }
-        let problem = format!("{expected}, but the embeddings of {} are {found} wide. Take all parts from the same release.", folder.join("audio_projector").display());
+        let problem = format!(
+            "{expected}, but the embeddings of {} are {found} wide. Take all parts from the same release.",
+            folder.join("audio_projector").display()
+        );
         Err(LoadError::config(&self.folder.join("config.json"), "hidden_size", problem))
     }
 

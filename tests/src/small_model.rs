@@ -108,7 +108,10 @@ fn write_language_model(folder: &Path, seed: u64) -> Result<()> {
     let weights = random(seed, 0);
     let mut model = LongCatFlash::load(&weights, &config, &Stored::default())?;
     model.embed_tokens.weight = drift(model.embed_tokens.weight, 25.0, 3.0);
-    let text = Lean { never: silent.filter(|id| ![TEXT_PAUSE, TEXT_END].contains(&(*id as u32))).collect(), often: vec![(TEXT_PAUSE, 0.15), (TEXT_END, 0.13)] };
+    let text = Lean {
+        never: silent.filter(|id| ![TEXT_PAUSE, TEXT_END].contains(&(*id as u32))).collect(),
+        often: vec![(TEXT_PAUSE, 0.15), (TEXT_END, 0.13)],
+    };
     model.lm_head.weight = text.apply(model.lm_head.weight);
     weights.save(&model, &folder.join("model.safetensors"), StoredDtype::F32)?;
     // The published release stores the table a second time under its own name.
@@ -127,15 +130,24 @@ fn write_audio(folder: &Path, seed: u64) -> Result<()> {
     write_json(&folder.join("config.json"), &config)?;
     // The golden's own filter bank is degenerate: its frequencies are those of the sibling codec instead.
     let mut front_end = stand_in("audio")?;
-    for (pointer, value) in [("/fbank/low_freq", json!(40)), ("/fbank/high_freq", json!(-200)), ("/cmvn/global_cmvn", json!("audio/global_cmvn"))] {
+    for (pointer, value) in
+        [("/fbank/low_freq", json!(40)), ("/fbank/high_freq", json!(-200)), ("/cmvn/global_cmvn", json!("audio/global_cmvn"))]
+    {
         *front_end.pointer_mut(pointer).with_context(|| format!("the stand-in front end has {pointer}"))? = value;
     }
     write_json(&folder.join("preprocessor_config.json"), &front_end)?;
-    std::fs::write(folder.join("global_cmvn"), statistics(front_end["fbank"]["num_mel_bins"].as_u64().context("the front end has a width")? as usize))?;
+    std::fs::write(
+        folder.join("global_cmvn"),
+        statistics(front_end["fbank"]["num_mel_bins"].as_u64().context("the front end has a width")? as usize),
+    )?;
     let config = AudioEncoderConfig::read(&folder.join("config.json"))?;
     let weights = random(seed, 2);
     weights.save(&AudioEncoder::load(&weights, &config)?, &folder.join("audio_encoder.safetensors"), StoredDtype::F32)?;
-    weights.save(&AudioProjector::load(&weights, config.output_size(), HIDDEN)?, &folder.join("audio_projector.safetensors"), StoredDtype::F32)?;
+    weights.save(
+        &AudioProjector::load(&weights, config.output_size(), HIDDEN)?,
+        &folder.join("audio_projector.safetensors"),
+        StoredDtype::F32,
+    )?;
 
     let codes = SEMANTIC_CODES + CODE_OFFSET as usize;
     let weights = random(seed, 3);
@@ -145,7 +157,8 @@ fn write_audio(folder: &Path, seed: u64) -> Result<()> {
     let weights = random(seed, 4);
     let mut head = CodecHead::load(&weights, CODEBOOKS, codes, HIDDEN)?;
     for (book, layer) in head.audio_output_layers.iter_mut().enumerate() {
-        let end = if book == 0 { 1 + ACOUSTIC_ROWS * ACOUSTIC_ROWS + SEMANTIC_CODES } else { ACOUSTIC_ROWS * ACOUSTIC_ROWS } + CODE_OFFSET as usize;
+        let end = if book == 0 { 1 + ACOUSTIC_ROWS * ACOUSTIC_ROWS + SEMANTIC_CODES } else { ACOUSTIC_ROWS * ACOUSTIC_ROWS }
+            + CODE_OFFSET as usize;
         let reserved = (0..CODE_OFFSET as usize).filter(|id| book > 0 || *id != CODE_END as usize);
         let lean = Lean { never: reserved.chain(end..codes).collect(), often: if book == 0 { vec![(CODE_END, 0.25)] } else { Vec::new() } };
         layer.weight = lean.apply(layer.weight.clone());
@@ -156,7 +169,9 @@ fn write_audio(folder: &Path, seed: u64) -> Result<()> {
 /// Limits as in the golden's stand-in, so that pictures take the same number of positions.
 fn write_vision(folder: &Path, seed: u64) -> Result<()> {
     let mut config = stand_in("vision")?;
-    for (key, size) in [("hidden_size", 32), ("num_hidden_layers", 2), ("num_attention_heads", 4), ("intermediate_size", 48), ("adaptor_dim", 48)] {
+    for (key, size) in
+        [("hidden_size", 32), ("num_hidden_layers", 2), ("num_attention_heads", 4), ("intermediate_size", 48), ("adaptor_dim", 48)]
+    {
         config[key] = size.into();
     }
     write_json(&folder.join("config.json"), &config)?;

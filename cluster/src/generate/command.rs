@@ -42,16 +42,16 @@ pub struct Arguments {
     #[arg(long, default_value = "auto")]
     device: DeviceChoice,
     /// Randomness of the text; used when `--top-k` is not 1. 0 means 1, as published.
-    #[arg(long, value_name = "T", default_value_t = 1.0, value_parser = not_negative)]
+    #[arg(long, value_name = "T", default_value_t = 1.0, allow_negative_numbers = true, value_parser = not_negative)]
     temperature: f32,
     /// How many of the likeliest words to choose from: 1 is greedy, 0 means all. With a temperature and no `--top-k`: 0.
     #[arg(long, value_name = "K")]
     top_k: Option<u32>,
     /// Choose from the likeliest words that together have this probability.
-    #[arg(long, value_name = "P", default_value_t = 1.0, value_parser = not_negative)]
+    #[arg(long, value_name = "P", default_value_t = 1.0, allow_negative_numbers = true, value_parser = not_negative)]
     top_p: f32,
     /// Above 1 words said lately become less likely; used when `--top-k` is not 1.
-    #[arg(long, value_name = "F", default_value_t = 1.0, value_parser = not_negative)]
+    #[arg(long, value_name = "F", default_value_t = 1.0, allow_negative_numbers = true, value_parser = not_negative)]
     repetition_penalty: f32,
     /// Seed of the randomness: the same seed gives the same reply.
     #[arg(long, value_name = "N", default_value_t = 0)]
@@ -96,7 +96,11 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let name = arguments.case.file_stem().map_or_else(|| "case".into(), |stem| stem.to_string_lossy());
     let written = arguments.out.join(format!("{name}.json"));
     if let (Ok(written), Ok(case)) = (written.canonicalize(), arguments.case.canonicalize()) {
-        ensure!(written != case, "{}: the reply would be written over the conversation. Choose another folder with `--out`.", case.display());
+        ensure!(
+            written != case,
+            "{}: the reply would be written over the conversation. Choose another folder with `--out`.",
+            case.display()
+        );
     }
     let mut bar = Bar::new();
     let outcome = generate(&arguments.model, &arguments.case, &chosen.device, &arguments.options(), &mut |progress| bar.show(progress));

@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 
 use caracal_edge::audio::read::CLIP_SECONDS_MAX;
 use caracal_edge::audio::{AudioFileError, ResampleError, Waveform, read_audio, resample, sinc_resample};
-use caracal_edge::vision::{Alpha, Clip, Interleaving, PictureError, Preprocessor, SamplingPlan, VisualUnit, read_picture, sample_interleaved, sample_video};
+use caracal_edge::vision::{
+    Alpha, Clip, Interleaving, PictureError, Preprocessor, SamplingPlan, VisualUnit, read_picture, sample_interleaved, sample_video,
+};
 use caracal_shared::prompt::{Role, Strategy};
 use caracal_shared::rates::{DENSE_CHUNK_MS, SECOND_MS};
 use caracal_shared::reply::CODEBOOKS;
@@ -117,7 +119,9 @@ pub enum MediaError {
         source: ItemMediaError,
     },
     /// A role that nobody has.
-    #[error("message {message}, field role: unknown role `{role}`, expected `user`, `system`, `assistant`, `voice assistant`, `tool` or `function`")]
+    #[error(
+        "message {message}, field role: unknown role `{role}`, expected `user`, `system`, `assistant`, `voice assistant`, `tool` or `function`"
+    )]
     Role {
         /// Counted from 0.
         message: usize,
@@ -219,7 +223,12 @@ impl Reader<'_> {
     }
 
     /// The sampled pictures of a clip, two a unit, one pair in memory at a time.
-    fn units(&mut self, video: &VideoFile, clip: Clip, plan: Result<SamplingPlan, PictureError>) -> Result<Vec<(VisualUnit, f64)>, ItemMediaError> {
+    fn units(
+        &mut self,
+        video: &VideoFile,
+        clip: Clip,
+        plan: Result<SamplingPlan, PictureError>,
+    ) -> Result<Vec<(VisualUnit, f64)>, ItemMediaError> {
         let unusable = |source| ItemMediaError::Clip { file: video.path().into(), source };
         let plan = plan.map_err(unusable)?;
         plan.frames(clip).map_err(unusable)?;
@@ -248,7 +257,8 @@ impl Reader<'_> {
             let file = file.to_path_buf();
             move |problem: String| ItemMediaError::Sound { file, problem }
         };
-        let converted = |file: &Path, sound: Result<Waveform, ResampleError>| sound.map(Waveform::into_samples).map_err(|e| of(file)(e.to_string()));
+        let converted =
+            |file: &Path, sound: Result<Waveform, ResampleError>| sound.map(Waveform::into_samples).map_err(|e| of(file)(e.to_string()));
         let samples_max = (CLIP_SECONDS_MAX * rate) as usize;
         let mut samples = Vec::new();
         let mut cut = false;
@@ -264,7 +274,8 @@ impl Reader<'_> {
             samples.extend(converted(file, resample(&recording.waveform, recording.sample_rate, rate))?);
         }
         if cut || samples.len() > samples_max {
-            let names: Vec<_> = track.map(VideoFile::path).into_iter().chain(files.iter().map(PathBuf::as_path)).map(|p| p.display().to_string()).collect();
+            let names: Vec<_> =
+                track.map(VideoFile::path).into_iter().chain(files.iter().map(PathBuf::as_path)).map(|p| p.display().to_string()).collect();
             self.notices.push(format!("{}: longer than {CLIP_SECONDS_MAX} s; the rest is not heard", names.join(" + ")));
         }
         samples.truncate(samples_max);

@@ -14,13 +14,13 @@
 //! | [`command`] | the command line |
 
 pub mod case;
-pub mod media;
-pub mod perceive;
-pub mod reply;
-pub mod outcome;
-pub mod run;
-pub mod progress;
 pub mod command;
+pub mod media;
+pub mod outcome;
+pub mod perceive;
+pub mod progress;
+pub mod reply;
+pub mod run;
 
 pub use case::{Case, CaseError, CaseItem, CaseMessage, InterleavedMeta};
 pub use outcome::Outcome;

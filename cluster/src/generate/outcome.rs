@@ -84,7 +84,8 @@ impl Outcome {
             frames.push(read.frame);
         }
         if replaced > 0 {
-            self.notices.push(format!("{replaced} of the generated codes are none of the codec's; the sound repeats the codes before them"));
+            self.notices
+                .push(format!("{replaced} of the generated codes are none of the codec's; the sound repeats the codes before them"));
         }
         self.sound = Some(Sound { samples: decoder.offline(&frames), rate: decoder.sample_rate });
     }
@@ -98,7 +99,8 @@ impl Outcome {
         let failed = |file: &Path, problem: String| WriteError { file: file.into(), problem };
         std::fs::create_dir_all(folder).map_err(|e| failed(folder, e.to_string()))?;
         let json = folder.join(format!("{name}.json"));
-        let written = serde_json::to_string_pretty(&Written { text: &self.text, audio_codes: &self.audio_codes }).expect("text and numbers are JSON");
+        let written =
+            serde_json::to_string_pretty(&Written { text: &self.text, audio_codes: &self.audio_codes }).expect("text and numbers are JSON");
         std::fs::write(&json, written).map_err(|e| failed(&json, e.to_string()))?;
         let mut files = vec![json];
         if let Some(sound) = &self.sound {

@@ -4,7 +4,9 @@
 
 use burn::tensor::Tensor;
 use caracal_edge::audio::AudioPerception;
-use caracal_edge::vision::{Grid, PictureError, PostSqueezeConfig, SqueezeOptions, VisionEncoder, VisualUnit, compression_ratio, target_grid};
+use caracal_edge::vision::{
+    Grid, PictureError, PostSqueezeConfig, SqueezeOptions, VisionEncoder, VisualUnit, compression_ratio, target_grid,
+};
 use caracal_shared::prompt::{Item, Message, VideoUnit};
 
 use super::media::{Media, MediaItem};
@@ -40,7 +42,8 @@ pub struct Perceived {
 pub fn perceive(media: Media, encoders: &Encoders, progress: &mut dyn FnMut(Progress)) -> Result<Perceived, PictureError> {
     let units: Vec<&VisualUnit> = media.messages.iter().flat_map(|message| &message.items).flat_map(item_units).collect();
     let pooled = pooled_grids(&units, encoders)?;
-    let sounds = media.messages.iter().flat_map(|m| &m.items).filter(|i| matches!(i, MediaItem::Audio(_) | MediaItem::Interleaved { .. })).count();
+    let sounds =
+        media.messages.iter().flat_map(|m| &m.items).filter(|i| matches!(i, MediaItem::Audio(_) | MediaItem::Interleaved { .. })).count();
     let total = units.len() + sounds;
     let mut done = 0;
     let mut step = || {

@@ -100,7 +100,12 @@ impl Replier<'_> {
 
     /// Text and codes, by the two stages of a spoken reply.
     fn speak(
-        &mut self, session: SessionId, mut hidden: Vec<f32>, head: &CodecHead, options: &ReplyOptions, progress: &mut dyn FnMut(Progress),
+        &mut self,
+        session: SessionId,
+        mut hidden: Vec<f32>,
+        head: &CodecHead,
+        options: &ReplyOptions,
+        progress: &mut dyn FnMut(Progress),
     ) -> Result<Reply, ReplyError> {
         let mut machine = ReplyMachine::new(self.ids);
         let mut sampler = Sampler::new(options.sampling, options.seed);
@@ -128,7 +133,13 @@ impl Replier<'_> {
     }
 
     /// Text alone, until the end id.
-    fn write(&mut self, session: SessionId, mut hidden: Vec<f32>, options: &ReplyOptions, progress: &mut dyn FnMut(Progress)) -> Result<Reply, ReplyError> {
+    fn write(
+        &mut self,
+        session: SessionId,
+        mut hidden: Vec<f32>,
+        options: &ReplyOptions,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Reply, ReplyError> {
         let mut sampler = Sampler::new(options.sampling, options.seed);
         let mut reply = Reply::default();
         while reply.text.len() < options.steps_max {

@@ -76,7 +76,13 @@ pub struct ReadPrompt {
 ///
 /// # Errors
 /// [`GenerateError`]; nothing is written.
-pub fn generate(folder: &Path, case_file: &Path, device: &Device, options: &Options, progress: &mut dyn FnMut(Progress)) -> Result<Outcome, GenerateError> {
+pub fn generate(
+    folder: &Path,
+    case_file: &Path,
+    device: &Device,
+    options: &Options,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Outcome, GenerateError> {
     let case = Case::read(case_file)?;
     let model = ModelFolder::open(folder, device)?;
     let (text, codec_embedding) = model.input_embedding()?;
@@ -95,10 +101,12 @@ pub fn generate(folder: &Path, case_file: &Path, device: &Device, options: &Opti
     let mut engine = BurnEngine::new(&model.config, model.language_model()?, limits);
     progress(Progress { stage: Stage::Load, done: 1, total: 1 });
     let ids = ReplyIds { pause: model.markers.pause, end: TEXT_END, semantic_end: CODE_END };
-    let mut replier = Replier { engine: &mut engine, text: &text, codec: &codec_embedding, head: voice.as_ref().map(|(head, _)| head), ids };
+    let mut replier =
+        Replier { engine: &mut engine, text: &text, codec: &codec_embedding, head: voice.as_ref().map(|(head, _)| head), ids };
     let reply = replier.reply(rows, &ReplyOptions { steps_max, ..options.reply }, progress)?;
     let steps = reply.text.len();
-    let mut outcome = Outcome { prompt_rows: positions, notices: read.notices, ..Outcome::of(reply, &model.tokenizer, model.markers.pause)? };
+    let mut outcome =
+        Outcome { prompt_rows: positions, notices: read.notices, ..Outcome::of(reply, &model.tokenizer, model.markers.pause)? };
     if !outcome.reply.finished {
         outcome.notices.push(match steps < options.reply.steps_max {
             true => format!("the reply was cut after {steps} steps, where the context of {context} positions is full"),

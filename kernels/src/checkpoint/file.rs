@@ -76,16 +76,17 @@ impl Checkpoint {
     /// # Errors
     /// [`LoadError::Io`] or [`LoadError::Damaged`].
     pub fn open(path: &Path) -> Result<Self, LoadError> {
-        let tensors = if path.is_dir() {
-            let index = path.join("model.safetensors.index.json");
-            if index.exists() { safetensors::open_index(&index)? } else { safetensors::open(&path.join("model.safetensors"))? }
-        } else {
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
-            match name {
-                n if n.ends_with(".index.json") => safetensors::open_index(path)?,
-                n if n.ends_with(".safetensors") => safetensors::open(path)?,
-                _ => pytorch::open(path)?,
-            }
+        let inside = |name: &str| path.join(name);
+        let path = match path.is_dir() {
+            true if inside("model.safetensors.index.json").exists() => &inside("model.safetensors.index.json"),
+            true => &inside("model.safetensors"),
+            false => path,
+        };
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let tensors = match name {
+            n if n.ends_with(".index.json") => safetensors::open_index(path)?,
+            n if n.ends_with(".safetensors") => safetensors::open(path)?,
+            _ => pytorch::open(path)?,
         };
         Ok(Self { path: path.to_path_buf(), tensors, read: RefCell::default() })
     }
@@ -100,7 +101,7 @@ impl Checkpoint {
         if safe.exists() { Self::open(&safe) } else { Self::open(&folder.join(format!("{stem}.pt"))) }
     }
 
-    /// The path that was opened.
+    /// The file that was opened.
     pub fn path(&self) -> &Path {
         &self.path
     }

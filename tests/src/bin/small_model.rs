@@ -8,7 +8,10 @@ use clap::Parser;
 
 /// Write a small model with made-up weights in the published layout, to try every part of Caracal without a download.
 #[derive(Parser)]
-#[command(name = "small_model", after_help = "Example:\n  small_model target/small\n  caracal-cluster generate --model target/small tests/data/demo/audio_case.json")]
+#[command(
+    name = "small_model",
+    after_help = "Example:\n  small_model target/small\n  caracal-cluster generate --model target/small tests/data/demo/audio_case.json"
+)]
 struct Arguments {
     /// Folder to write to; it is made if need be.
     folder: PathBuf,
