@@ -18,7 +18,9 @@ struct Arguments {
 enum Command {
     Generate(generate::command::Arguments),
     /// Says whether a checkpoint fits on given GPUs and how fast it can be. Reads no weights; config.json is enough.
-    #[command(after_help = "Exit code 0: it fits. 1: it does not. 2: the question was wrong.\n\nExample:\n  caracal-cluster plan --model LongCat-Flash-Omni-FP8 --gpus 8xH20-141G --tp 8 --ep 8 --context 131072")]
+    #[command(
+        after_help = "Exit code 0: it fits. 1: it does not. 2: the question was wrong.\n\nExample:\n  caracal-cluster plan --model LongCat-Flash-Omni-FP8 --gpus 8xH20-141G --tp 8 --ep 8 --context 131072"
+    )]
     Plan(plan::command::Arguments),
     /// Prints a completion script for a shell.
     #[command(after_help = "Example:\n  caracal-cluster completions bash > ~/.local/share/bash-completion/completions/caracal-cluster")]

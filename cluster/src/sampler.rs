@@ -140,7 +140,10 @@ mod tests {
     fn a_low_temperature_sharpens_and_zero_means_one() {
         let cold = counts(Sampling { top_k: 0, temperature: 0.05, ..Sampling::GREEDY }, 1_000);
         assert_eq!(cold[1] + cold[3], 1_000);
-        assert_eq!(counts(Sampling { top_k: 0, temperature: 0.0, ..Sampling::GREEDY }, 300), counts(Sampling { top_k: 0, ..Sampling::GREEDY }, 300));
+        assert_eq!(
+            counts(Sampling { top_k: 0, temperature: 0.0, ..Sampling::GREEDY }, 300),
+            counts(Sampling { top_k: 0, ..Sampling::GREEDY }, 300)
+        );
     }
 
     #[test]

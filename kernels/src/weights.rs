@@ -15,7 +15,6 @@ use half::bf16;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-
 use crate::checkpoint::{Checkpoint, LoadError, StoredDtype, write_safetensors};
 use crate::ops::ConvLayout;
 
@@ -152,7 +151,12 @@ impl<'a> Weights<'a> {
                 let (_, bytes) = file.bytes(&full, &shape)?;
                 let values: Vec<bf16> = bytes.as_chunks().0.iter().map(|b| bf16::from_le_bytes(*b)).collect();
                 if let Some(index) = values.iter().position(|v| !v.is_finite()) {
-                    return Err(LoadError::NotFinite { file: file.path().to_path_buf(), tensor: full, index, found: values[index].to_f32() });
+                    return Err(LoadError::NotFinite {
+                        file: file.path().to_path_buf(),
+                        tensor: full,
+                        index,
+                        found: values[index].to_f32(),
+                    });
                 }
                 let tensor = Tensor::from_data(TensorData::new(values, shape), (&self.device, DType::BF16));
                 return Ok(self.register(full, Stored::Plain, tensor));
@@ -197,7 +201,12 @@ impl<'a> Weights<'a> {
         for (index, (row, gain)) in values.chunks_mut(row).zip(gains).enumerate() {
             let norm = row.iter().map(|v| f64::from(*v) * f64::from(*v)).sum::<f64>().sqrt();
             if norm == 0.0 {
-                return Err(LoadError::NotFinite { file: file.path().to_path_buf(), tensor: format!("{full}_v (row norm)"), index, found: 0.0 });
+                return Err(LoadError::NotFinite {
+                    file: file.path().to_path_buf(),
+                    tensor: format!("{full}_v (row norm)"),
+                    index,
+                    found: 0.0,
+                });
             }
             row.iter_mut().for_each(|v| *v = (f64::from(*v) * f64::from(gain) / norm) as f32);
         }
@@ -276,7 +285,8 @@ impl Collect<'_> {
 impl Collect<'_> {
     fn push_normed(&mut self, name: &str, shape: &[usize], values: &[f32]) {
         let row = shape[1..].iter().product::<usize>();
-        let gains: Vec<f32> = values.chunks(row).map(|r| r.iter().map(|v| f64::from(*v) * f64::from(*v)).sum::<f64>().sqrt() as f32).collect();
+        let gains: Vec<f32> =
+            values.chunks(row).map(|r| r.iter().map(|v| f64::from(*v) * f64::from(*v)).sum::<f64>().sqrt() as f32).collect();
         let mut g_shape = vec![1; shape.len()];
         g_shape[0] = shape[0];
         self.push(format!("{name}_g"), g_shape, &gains);

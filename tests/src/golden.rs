@@ -30,7 +30,11 @@ pub struct Entry {
 
 /// Every golden, in the order of the specification.
 pub fn all() -> Vec<Entry> {
-    [audio::ENTRIES, codec::ENTRIES, vision::ENTRIES, backbone::ENTRIES, prompt::ENTRIES].into_iter().flatten().map(|e| Entry { ..*e }).collect()
+    [audio::ENTRIES, codec::ENTRIES, vision::ENTRIES, backbone::ENTRIES, prompt::ENTRIES]
+        .into_iter()
+        .flatten()
+        .map(|e| Entry { ..*e })
+        .collect()
 }
 
 /// Sidecars that only index other files and have nothing to check.

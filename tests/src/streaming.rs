@@ -11,11 +11,14 @@ pub fn cuttings(total: usize) -> impl Strategy<Value = Vec<usize>> {
     let longest = 1..=total.max(1);
     longest.prop_flat_map(move |longest| prop::collection::vec(1..=longest, 0..=total.max(1))).prop_map(move |pieces| {
         let mut left = total;
-        let mut cut: Vec<usize> = pieces.into_iter().map_while(|piece| {
-            let piece = piece.min(left);
-            left -= piece;
-            (piece > 0).then_some(piece)
-        }).collect();
+        let mut cut: Vec<usize> = pieces
+            .into_iter()
+            .map_while(|piece| {
+                let piece = piece.min(left);
+                left -= piece;
+                (piece > 0).then_some(piece)
+            })
+            .collect();
         if left > 0 {
             cut.push(left);
         }

@@ -63,12 +63,15 @@ fn main() -> Result<()> {
         Task::Test(arguments) => test::run(&arguments),
         Task::Ci => test::ci(),
         Task::Tidy => tidy::run(),
-        Task::Golden { rest } => run(cargo(&["run", "--release", "--quiet", "--package", "caracal-tests", "--bin", "golden", "--"]).args(rest)),
-        Task::Bench { rest } => run(cargo(&["run", "--release", "--quiet", "--package", "caracal-tests", "--bin", "bench", "--"]).args(rest)),
-        Task::Fuzz { target } => run(Command::new("cargo")
-            .args(["fuzz", "run", &target])
-            .env("RUSTC_BOOTSTRAP", "1")
-            .current_dir(root().join("tests"))),
+        Task::Golden { rest } => {
+            run(cargo(&["run", "--release", "--quiet", "--package", "caracal-tests", "--bin", "golden", "--"]).args(rest))
+        }
+        Task::Bench { rest } => {
+            run(cargo(&["run", "--release", "--quiet", "--package", "caracal-tests", "--bin", "bench", "--"]).args(rest))
+        }
+        Task::Fuzz { target } => {
+            run(Command::new("cargo").args(["fuzz", "run", &target]).env("RUSTC_BOOTSTRAP", "1").current_dir(root().join("tests")))
+        }
     }
 }
 

@@ -55,5 +55,7 @@ fn program(name: &str) -> bool {
 }
 
 fn library(name: &str) -> bool {
-    ["/usr/lib", "/usr/lib64", "/lib", "/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu"].iter().any(|f| Path::new(f).join(name).exists())
+    ["/usr/lib", "/usr/lib64", "/lib", "/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu"]
+        .iter()
+        .any(|f| Path::new(f).join(name).exists())
 }

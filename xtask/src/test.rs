@@ -8,7 +8,9 @@ use crate::{cargo, setup, tidy};
 
 /// What to test.
 #[derive(clap::Args)]
-#[command(after_help = "Examples:\n  cargo xtask test\n  cargo xtask test --cpu-only        (a shorter build: no wgpu)\n  cargo xtask test -- -E 'test(golden)'")]
+#[command(
+    after_help = "Examples:\n  cargo xtask test\n  cargo xtask test --cpu-only        (a shorter build: no wgpu)\n  cargo xtask test -- -E 'test(golden)'"
+)]
 pub struct Arguments {
     /// Leave wgpu out: the build is about 15 minutes of two cores shorter.
     #[arg(long)]
@@ -29,7 +31,12 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     }
     setup::ensure(&needs)?;
     tidy::run()?;
-    let nextest = Command::new("cargo").args(["nextest", "--version"]).stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|s| s.success());
+    let nextest = Command::new("cargo")
+        .args(["nextest", "--version"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|s| s.success());
     let mut command = cargo(if nextest { &["nextest", "run", "--release", "--workspace"] } else { &["test", "--release", "--workspace"] });
     if !arguments.cpu_only {
         command.args(["--features", "wgpu"]);
@@ -45,7 +52,8 @@ pub fn ci() -> Result<()> {
     crate::run(&mut cargo(&["fmt", "--all", "--check"]))?;
     tidy::run()?;
     crate::run(&mut cargo(&["clippy", "--release", "--workspace", "--all-targets", "--", "--deny", "warnings"]))?;
-    let deny = Command::new("cargo").args(["deny", "--version"]).stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|s| s.success());
+    let deny =
+        Command::new("cargo").args(["deny", "--version"]).stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|s| s.success());
     if deny {
         crate::run(&mut cargo(&["deny", "check", "licenses", "bans", "sources"]))?;
     } else {

@@ -12,14 +12,19 @@ const LINES_MAX: usize = 600;
 /// File names that say nothing about what is inside.
 const REFUSED_NAMES: &[&str] = &["base.rs", "utils.rs", "util.rs", "common.rs", "helpers.rs", "helper.rs", "types.rs", "misc.rs"];
 /// Marks of unfinished work, spelt in halves so that this file passes.
-const REFUSED_MARKS: &[&str] = &[concat!("FIX", "ME"), concat!("XX", "X"), concat!("todo", "!("), concat!("unimplemented", "!("), concat!("#[ig", "nore")];
+const REFUSED_MARKS: &[&str] =
+    &[concat!("FIX", "ME"), concat!("XX", "X"), concat!("todo", "!("), concat!("unimplemented", "!("), concat!("#[ig", "nore")];
 
 /// Checks every tracked file.
 ///
 /// # Errors
 /// With one line per broken rule.
 pub fn run() -> Result<()> {
-    let listing = Command::new("git").args(["ls-files", "--cached", "--others", "--exclude-standard"]).current_dir(root()).output().context("git ls-files")?;
+    let listing = Command::new("git")
+        .args(["ls-files", "--cached", "--others", "--exclude-standard"])
+        .current_dir(root())
+        .output()
+        .context("git ls-files")?;
     let mut broken = Vec::new();
     let files = String::from_utf8_lossy(&listing.stdout);
     for name in files.lines().filter(|name| name.ends_with(".rs") && root().join(name).exists()) {
@@ -71,7 +76,8 @@ mod tests {
     #[test]
     fn each_rule_catches_what_it_forbids() {
         let long = format!("//! x\n{}", "\n".repeat(LINES_MAX + 1));
-        for (name, text) in [("a.rs", "fn main() {}"), ("b/utils.rs", "//! x"), ("c.rs", long.as_str()), ("d.rs", concat!("//! FIX", "ME"))] {
+        for (name, text) in [("a.rs", "fn main() {}"), ("b/utils.rs", "//! x"), ("c.rs", long.as_str()), ("d.rs", concat!("//! FIX", "ME"))]
+        {
             assert_eq!(check_source(name, text).len(), 1, "{name}");
         }
         assert!(check_source("e.rs", "//! x\nfn f() {}").is_empty());

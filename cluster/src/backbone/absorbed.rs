@@ -40,7 +40,15 @@ impl Absorbed {
 ///
 /// # Shapes
 /// q: `[rows, heads * (nope + rope)]`, kv: `[rows, latent + rope]` → `[rows, heads * value]`
-pub(super) fn attend_on_cpu(mla: &Mla, absorbed: &Absorbed, q: Tensor<2>, kv: Tensor<2>, rope: &Rope, segments: &[Segment], store: &mut AttentionStore) -> Tensor<2> {
+pub(super) fn attend_on_cpu(
+    mla: &Mla,
+    absorbed: &Absorbed,
+    q: Tensor<2>,
+    kv: Tensor<2>,
+    rope: &Rope,
+    segments: &[Segment],
+    store: &mut AttentionStore,
+) -> Tensor<2> {
     let MlaShape { heads, nope, rope: rope_width, value, latent, query_factor, latent_factor } = mla.shape;
     let (device, dtype, rows, width) = (q.device(), q.dtype(), q.dims()[0], latent + rope_width);
 
@@ -63,7 +71,8 @@ pub(super) fn attend_on_cpu(mla: &Mla, absorbed: &Absorbed, q: Tensor<2>, kv: Te
         rope.rotate(index / heads, &mut query[latent..]);
     }
 
-    let contexts: Vec<QueryContext> = segments.iter().flat_map(|s| (0..s.rows.len()).map(|i| QueryContext { blocks: &s.blocks, tokens: s.start + i + 1 })).collect();
+    let contexts: Vec<QueryContext> =
+        segments.iter().flat_map(|s| (0..s.rows.len()).map(|i| QueryContext { blocks: &s.blocks, tokens: s.start + i + 1 })).collect();
     let cache = LatentBlocks { values: store.host(), block_tokens: store.block_tokens(), latent, width };
     let mut attended = vec![0.0; rows * heads * latent];
     mla_attention_rows(&queries, &contexts, heads, cache, mla.shape.score_factor() as f32, &mut attended);
@@ -76,7 +85,15 @@ pub(super) fn attend_on_cpu(mla: &Mla, absorbed: &Absorbed, q: Tensor<2>, kv: Te
 ///
 /// # Shapes
 /// As [`attend_on_cpu`].
-pub(super) fn attend_portable(mla: &Mla, absorbed: &Absorbed, q: Tensor<2>, kv: Tensor<2>, rope: &Rope, segments: &[Segment], store: &mut AttentionStore) -> Tensor<2> {
+pub(super) fn attend_portable(
+    mla: &Mla,
+    absorbed: &Absorbed,
+    q: Tensor<2>,
+    kv: Tensor<2>,
+    rope: &Rope,
+    segments: &[Segment],
+    store: &mut AttentionStore,
+) -> Tensor<2> {
     let MlaShape { heads, rope: rope_width, value, latent, .. } = mla.shape;
     let (device, width) = (q.device(), latent + rope_width);
     let (latents, keys) = mla.latents(kv, rope);

@@ -40,7 +40,10 @@ impl CodecHead {
     pub fn load(weights: &Weights, codebooks: usize, codes: usize, hidden: usize) -> Result<Self, LoadError> {
         let head = |k: usize| Linear::load(&weights.at("audio_output_layers").at(k), hidden, codes, false);
         let table = |k: usize| Embedding::load(&weights.at("embedding").at(k), codes, hidden);
-        Ok(Self { audio_output_layers: (0..codebooks).map(head).collect::<Result<_, _>>()?, embedding: (1..codebooks).map(|k| table(k - 1)).collect::<Result<_, _>>()? })
+        Ok(Self {
+            audio_output_layers: (0..codebooks).map(head).collect::<Result<_, _>>()?,
+            embedding: (1..codebooks).map(|k| table(k - 1)).collect::<Result<_, _>>()?,
+        })
     }
 
     /// Number of codebooks.
@@ -55,7 +58,13 @@ impl CodecHead {
     ///
     /// # Panics
     /// When `past` does not fit the rows and codebooks.
-    pub fn choose(&self, hidden: Tensor<2>, past: &[&[RecentIds]], penalty: RepetitionPenalty, mut saw: impl FnMut(HeadLogits)) -> Vec<Vec<u32>> {
+    pub fn choose(
+        &self,
+        hidden: Tensor<2>,
+        past: &[&[RecentIds]],
+        penalty: RepetitionPenalty,
+        mut saw: impl FnMut(HeadLogits),
+    ) -> Vec<Vec<u32>> {
         assert_eq!(past.len(), hidden.dims()[0], "codec head: one history per row");
         let mut codes: Vec<Vec<u32>> = vec![Vec::new(); past.len()];
         let mut sum = hidden;

@@ -14,7 +14,8 @@ use serde_json::Value;
 
 /// Keys of the published files that change nothing in this network: initial values of training, counts that follow from
 /// other fields and groups of modules that were not quantised (which each tensor says itself).
-const KNOWN_UNUSED: &[&str] = &["attention_dropout", "disable_quant_module", "initializer_range", "num_nextn_predict_layers", "pretraining_tp"];
+const KNOWN_UNUSED: &[&str] =
+    &["attention_dropout", "disable_quant_module", "initializer_range", "num_nextn_predict_layers", "pretraining_tp"];
 
 /// The eps of the two latent norms that the published class uses whatever `rms_norm_eps` says.
 const LATENT_NORM_EPS: f64 = 1e-6;
@@ -185,12 +186,23 @@ impl BackboneConfig {
             }
         }
         if !self.qk_rope_head_dim.is_multiple_of(2) {
-            return refuse("qk_rope_head_dim", format!("{}, expected an even number: components are rotated in pairs", self.qk_rope_head_dim));
+            return refuse(
+                "qk_rope_head_dim",
+                format!("{}, expected an even number: components are rotated in pairs", self.qk_rope_head_dim),
+            );
         }
         if self.moe_topk > self.experts() {
-            return refuse("moe_topk", format!("{}, expected at most n_routed_experts + zero_expert_num = {}", self.moe_topk, self.experts()));
+            return refuse(
+                "moe_topk",
+                format!("{}, expected at most n_routed_experts + zero_expert_num = {}", self.moe_topk, self.experts()),
+            );
         }
-        for (field, value) in [("rms_norm_eps", self.rms_norm_eps), ("latent_norm_eps", self.latent_norm_eps), ("rope_theta", self.rope_theta), ("routed_scaling_factor", self.routed_scaling_factor)] {
+        for (field, value) in [
+            ("rms_norm_eps", self.rms_norm_eps),
+            ("latent_norm_eps", self.latent_norm_eps),
+            ("rope_theta", self.rope_theta),
+            ("routed_scaling_factor", self.routed_scaling_factor),
+        ] {
             if !(value.is_finite() && value > 0.0) {
                 return refuse(field, format!("{value}, expected a positive number"));
             }
@@ -206,9 +218,11 @@ impl BackboneConfig {
 impl Fixed {
     fn check(&self, config: &BackboneConfig, file: &Path) -> Result<(), LoadError> {
         let only = |field: &str, found: Option<String>, expected: &str| match found {
-            Some(found) if found != expected => {
-                Err(LoadError::config(file, field, format!("{found}, but only {expected} is computed here. This is a checkpoint of another model.")))
-            }
+            Some(found) if found != expected => Err(LoadError::config(
+                file,
+                field,
+                format!("{found}, but only {expected} is computed here. This is a checkpoint of another model."),
+            )),
             _ => Ok(()),
         };
         let text = |value: &Option<bool>| value.map(|v| v.to_string());
@@ -230,7 +244,10 @@ impl QuantizationConfig {
     fn check(&self, file: &Path) -> Result<(), LoadError> {
         let refuse = |field: &str, problem: String| Err(LoadError::config(file, &format!("quantization_config.{field}"), problem));
         if self.quant_method != "fp8" {
-            return refuse("quant_method", format!("`{}`, only `fp8` is supported. Use the bf16 release or the -FP8 one.", self.quant_method));
+            return refuse(
+                "quant_method",
+                format!("`{}`, only `fp8` is supported. Use the bf16 release or the -FP8 one.", self.quant_method),
+            );
         }
         if self.fmt.as_ref().is_some_and(|f| f != "e4m3") {
             return refuse("fmt", format!("{:?}, only `e4m3` is supported", self.fmt));

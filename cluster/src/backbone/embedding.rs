@@ -60,7 +60,9 @@ pub enum EmbeddingError {
         expected: usize,
     },
     /// Another number of encoder rows than of placeholders.
-    #[error("{rows} encoder rows for {placeholders} placeholders of id {placeholder}. The counts of the prompt and of the encoder disagree.")]
+    #[error(
+        "{rows} encoder rows for {placeholders} placeholders of id {placeholder}. The counts of the prompt and of the encoder disagree."
+    )]
     FeatureCount {
         /// The placeholder's text id.
         placeholder: u32,
@@ -70,7 +72,9 @@ pub enum EmbeddingError {
         rows: usize,
     },
     /// Encoder rows of another width than the language model's.
-    #[error("encoder rows of width {found} for placeholder {placeholder}: the language model takes {expected}. The projector belongs to another model.")]
+    #[error(
+        "encoder rows of width {found} for placeholder {placeholder}: the language model takes {expected}. The projector belongs to another model."
+    )]
     FeatureWidth {
         /// The placeholder's text id.
         placeholder: u32,
@@ -131,7 +135,11 @@ impl CodecEmbedding {
         }
         self.check_ids(text, text_ids.iter().copied())?;
         self.check_codes(codes.iter().copied())?;
-        let books = self.audio_embeddings.iter().enumerate().map(|(book, table)| masked(table, codes.iter().skip(book).step_by(codebooks).copied()));
+        let books = self
+            .audio_embeddings
+            .iter()
+            .enumerate()
+            .map(|(book, table)| masked(table, codes.iter().skip(book).step_by(codebooks).copied()));
         let text = masked(text, text_ids.iter().copied());
         Ok(match books.reduce(|sum, rows| sum + rows) {
             Some(sum) => sum + text,
@@ -180,7 +188,18 @@ fn replace(rows: Tensor<2>, ids: &[u32], features: &Features) -> Result<Tensor<2
         return Err(EmbeddingError::FeatureCount { placeholder: *placeholder, placeholders, rows: count });
     }
     let mut next = positions as i32;
-    let source: Vec<i32> = ids.iter().enumerate().map(|(row, id)| if id == placeholder { next += 1; next - 1 } else { row as i32 }).collect();
+    let source: Vec<i32> = ids
+        .iter()
+        .enumerate()
+        .map(|(row, id)| {
+            if id == placeholder {
+                next += 1;
+                next - 1
+            } else {
+                row as i32
+            }
+        })
+        .collect();
     let source = Tensor::<1, Int>::from_data(TensorData::new(source, [positions]), &rows.device());
     let new = if new.dtype() == rows.dtype() { new.clone() } else { new.clone().cast(rows.dtype()) };
     Ok(Tensor::cat(vec![rows, new], 0).select(0, source))

@@ -94,8 +94,14 @@ impl LatentStore {
     /// When there is no such attention, or the blocks hold fewer tokens.
     pub fn read(&self, index: usize, blocks: &[u32], tokens: usize) -> Vec<f32> {
         match &self.memory {
-            Memory::Host(all) => places(blocks, tokens, self.shape.block_tokens).flat_map(|at| &all[index][at * self.shape.width..][..self.shape.width]).copied().collect(),
-            Memory::Device(all) => gather(&all[index], blocks, tokens, self.shape.block_tokens).into_data_dtype(DType::F32).try_into_vec().expect("f32 was asked for"),
+            Memory::Host(all) => places(blocks, tokens, self.shape.block_tokens)
+                .flat_map(|at| &all[index][at * self.shape.width..][..self.shape.width])
+                .copied()
+                .collect(),
+            Memory::Device(all) => gather(&all[index], blocks, tokens, self.shape.block_tokens)
+                .into_data_dtype(DType::F32)
+                .try_into_vec()
+                .expect("f32 was asked for"),
         }
     }
 }

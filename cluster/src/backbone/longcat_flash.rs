@@ -58,7 +58,9 @@ impl LongCatFlash {
         let model = weights.at("model");
         Ok(Self {
             embed_tokens: Embedding::load(&model.at("embed_tokens"), config.vocab_size, config.hidden_size)?,
-            layers: (0..config.num_layers).map(|l| DecoderLayer::load(&model.at("layers").at(l), config, stored)).collect::<Result<_, _>>()?,
+            layers: (0..config.num_layers)
+                .map(|l| DecoderLayer::load(&model.at("layers").at(l), config, stored))
+                .collect::<Result<_, _>>()?,
             norm: RmsNorm::load(&model.at("norm"), config.hidden_size, config.rms_norm_eps)?,
             lm_head: Linear::load(&weights.at("lm_head"), config.hidden_size, config.vocab_size, false)?,
             rope_width: config.qk_rope_head_dim,
@@ -89,7 +91,14 @@ impl LongCatFlash {
     ///
     /// # Panics
     /// When the segments do not cover the rows in order.
-    pub fn step(&self, x: Tensor<2>, segments: &[Segment], store: &mut LatentStore, absorbed: &[Absorbed], watcher: &mut dyn Watcher) -> Tensor<2> {
+    pub fn step(
+        &self,
+        x: Tensor<2>,
+        segments: &[Segment],
+        store: &mut LatentStore,
+        absorbed: &[Absorbed],
+        watcher: &mut dyn Watcher,
+    ) -> Tensor<2> {
         let covered = segments.iter().fold(0, |at, s| if s.rows.start == at { s.rows.end } else { usize::MAX });
         assert_eq!(covered, x.dims()[0], "longcat flash: the segments do not cover the rows");
         let positions = segments.iter().flat_map(|s| s.start..s.start + s.rows.len());

@@ -51,7 +51,9 @@ impl Projection {
     /// Whatever is wrong with one of the tensors; [`LoadError::WrongDtype`] when an FP8 weight has no place in the
     /// config, or scales stand beside a weight that is not FP8.
     pub fn load(weights: &Weights, inner: usize, outer: usize, stored: &Stored) -> Result<Self, LoadError> {
-        let Some((file, name)) = weights.entry("weight").filter(|(file, name)| file.get(name).is_some_and(|t| t.dtype == StoredDtype::F8E4m3)) else {
+        let Some((file, name)) =
+            weights.entry("weight").filter(|(file, name)| file.get(name).is_some_and(|t| t.dtype == StoredDtype::F8E4m3))
+        else {
             if let Some((file, scales)) = weights.entry("weight_scale_inv").filter(|(file, name)| file.get(name).is_some()) {
                 let expected = "nothing, since the weight beside it is not float8_e4m3fn";
                 return Err(LoadError::WrongDtype { file: file.path().to_path_buf(), tensor: scales, expected, found: "scales".into() });

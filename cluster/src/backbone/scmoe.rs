@@ -41,7 +41,10 @@ impl ScMoe {
     /// Whatever is wrong with one of the tensors.
     pub fn load(weights: &Weights, config: &BackboneConfig, stored: &Stored) -> Result<Self, LoadError> {
         let expert = |e| Ffn::load(&weights.at("experts").at(e), config.hidden_size, config.expert_ffn_hidden_size, stored);
-        Ok(Self { router: Router::load(&weights.at("router"), config)?, experts: (0..config.n_routed_experts).map(expert).collect::<Result<_, _>>()? })
+        Ok(Self {
+            router: Router::load(&weights.at("router"), config)?,
+            experts: (0..config.n_routed_experts).map(expert).collect::<Result<_, _>>()?,
+        })
     }
 
     /// # Shapes
@@ -57,7 +60,8 @@ impl ScMoe {
 
     /// Rows by expert, experts ascending: the order in which each row's sum is made, whatever else is in the batch.
     fn groups(&self, routing: &Routing) -> Vec<Group> {
-        let mut groups: Vec<Group> = (0..self.experts.len()).map(|expert| Group { expert, rows: Vec::new(), weights: Vec::new() }).collect();
+        let mut groups: Vec<Group> =
+            (0..self.experts.len()).map(|expert| Group { expert, rows: Vec::new(), weights: Vec::new() }).collect();
         for row in 0..routing.rows() {
             for (expert, weight) in routing.row(row).filter(|(expert, _)| *expert < self.experts.len()) {
                 groups[expert].rows.push(row);
@@ -78,7 +82,8 @@ impl ScMoe {
         };
         let inner = self.experts.first().map_or(0, |e| e.gate_proj.weight.dims()[0]);
         let macs = 3 * inner * hidden * groups.iter().map(|g| g.rows.len()).sum::<usize>();
-        let outputs: Vec<HostView> = if macs < PARALLEL_MACS_MIN { groups.iter().map(compute).collect() } else { groups.par_iter().map(compute).collect() };
+        let outputs: Vec<HostView> =
+            if macs < PARALLEL_MACS_MIN { groups.iter().map(compute).collect() } else { groups.par_iter().map(compute).collect() };
         let mut m = vec![0.0; rows * hidden];
         for (group, output) in groups.iter().zip(&outputs) {
             for ((row, weight), y) in group.rows.iter().zip(&group.weights).zip(output.values().chunks_exact(hidden)) {

@@ -67,9 +67,15 @@ impl BurnEngine {
         for from in (0..rows).step_by(ROWS_AT_ONCE) {
             let part = from..(from + ROWS_AT_ONCE).min(rows);
             let segments: Vec<Segment> = admitted.iter().filter_map(|a| cut(a, &part)).collect();
-            let x = from_host(values[part.start * self.width..part.end * self.width].to_vec(), [part.len(), self.width], &self.device, self.dtype);
+            let x = from_host(
+                values[part.start * self.width..part.end * self.width].to_vec(),
+                [part.len(), self.width],
+                &self.device,
+                self.dtype,
+            );
             let x = self.model.step(x, &segments, &mut self.cache.store, &self.absorbed, watcher);
-            let read: Vec<usize> = admitted.iter().flat_map(|a| read_rows(a, plan[a.index].read)).filter(|row| part.contains(row)).collect();
+            let read: Vec<usize> =
+                admitted.iter().flat_map(|a| read_rows(a, plan[a.index].read)).filter(|row| part.contains(row)).collect();
             if !read.is_empty() {
                 hidden.extend(self.hidden(x, read.iter().map(|row| row - part.start), watcher));
             }

@@ -40,7 +40,9 @@ pub enum EngineError {
         found: f32,
     },
     /// Finite input gave NaN or infinity inside the network; the session is back where it was before this work.
-    #[error("{session}: the network's numbers overflowed on this input. Its embeddings are far outside the range that the model was trained on.")]
+    #[error(
+        "{session}: the network's numbers overflowed on this input. Its embeddings are far outside the range that the model was trained on."
+    )]
     Overflow {
         /// Which.
         session: SessionId,
@@ -58,7 +60,9 @@ pub enum EngineError {
         max: usize,
     },
     /// The cache is full.
-    #[error("{session}: needs {needed} cache blocks, {free} of {total} are free. Try again when another session has ended, or configure a larger cache.")]
+    #[error(
+        "{session}: needs {needed} cache blocks, {free} of {total} are free. Try again when another session has ended, or configure a larger cache."
+    )]
     KvFull {
         /// Which.
         session: SessionId,
@@ -86,7 +90,9 @@ pub enum EngineError {
         length: usize,
     },
     /// The tokens of a checkpoint were dropped since it was taken.
-    #[error("{session}: the checkpoint at {length} tokens holds no longer, its tokens were dropped since. Take checkpoints anew after truncating.")]
+    #[error(
+        "{session}: the checkpoint at {length} tokens holds no longer, its tokens were dropped since. Take checkpoints anew after truncating."
+    )]
     Stale {
         /// Which.
         session: SessionId,

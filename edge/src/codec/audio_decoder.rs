@@ -66,10 +66,14 @@ impl DecoderBlock {
         DecoderBlockState { upsample: self.upsample.start(), units: self.units.iter().map(ResidualUnit::start).collect() }
     }
 
-    fn advance(&self, state: &mut DecoderBlockState, x: Option<Tensor<2>>, end: bool, show: &mut dyn FnMut(usize, &Tensor<2>)) -> Option<Tensor<2>> {
-        let mut see = |index: usize, x: Option<Tensor<2>>| {
-            x.inspect(|x| show(index, x))
-        };
+    fn advance(
+        &self,
+        state: &mut DecoderBlockState,
+        x: Option<Tensor<2>>,
+        end: bool,
+        show: &mut dyn FnMut(usize, &Tensor<2>),
+    ) -> Option<Tensor<2>> {
+        let mut see = |index: usize, x: Option<Tensor<2>>| x.inspect(|x| show(index, x));
         let x = see(0, x.map(|x| self.snake.forward(x)));
         let mut x = see(1, self.upsample.advance(&mut state.upsample, x, end));
         for (index, (unit, state)) in self.units.iter().zip(&mut state.units).enumerate() {
@@ -119,7 +123,8 @@ pub struct AudioDecoderState {
 impl AudioDecoderState {
     /// Memory that this stream holds, in bytes: 544 KB for the released 24k decoder, however long the reply.
     pub fn bytes(&self) -> usize {
-        let blocks = self.blocks.iter().map(|block| block.upsample.bytes() + block.units.iter().map(ResidualUnitState::bytes).sum::<usize>());
+        let blocks =
+            self.blocks.iter().map(|block| block.upsample.bytes() + block.units.iter().map(ResidualUnitState::bytes).sum::<usize>());
         self.memory.bytes() + held_bytes(&self.first) + blocks.sum::<usize>() + held_bytes(&self.last)
     }
 }

@@ -229,7 +229,11 @@ impl EncoderConfig {
 /// [`LoadError::Config`] when it names none.
 pub fn checkpoint_beside(file: &Path, ckpt_path: Option<&Path>) -> Result<PathBuf, LoadError> {
     let name = ckpt_path.and_then(Path::file_name).ok_or_else(|| {
-        LoadError::config(file, "codec_config.ckpt_path", "missing, expected the name of the checkpoint. Add it, with the checkpoint in the same folder.")
+        LoadError::config(
+            file,
+            "codec_config.ckpt_path",
+            "missing, expected the name of the checkpoint. Add it, with the checkpoint in the same folder.",
+        )
     })?;
     let stored = file.with_file_name(name);
     let converted = stored.with_extension("safetensors");
@@ -238,7 +242,8 @@ pub fn checkpoint_beside(file: &Path, ckpt_path: Option<&Path>) -> Result<PathBu
 
 pub(super) fn read_yaml(file: &Path) -> Result<Value, LoadError> {
     let text = read_config_text(file)?;
-    serde_yaml_ng::from_str(&text).map_err(|e| LoadError::config(file, "(top level)", format!("no YAML: {e}. Take the file from the same release as the weights.")))
+    serde_yaml_ng::from_str(&text)
+        .map_err(|e| LoadError::config(file, "(top level)", format!("no YAML: {e}. Take the file from the same release as the weights.")))
 }
 
 fn codec_section(file: &Path) -> Result<Value, LoadError> {
@@ -249,7 +254,11 @@ fn codec_section(file: &Path) -> Result<Value, LoadError> {
                 Value::Object(top) => format!("the keys {:?}", top.keys().collect::<Vec<_>>()),
                 other => format!("{other}").chars().take(80).collect(),
             };
-            Err(LoadError::config(file, "codec_config", format!("missing: expected a map below this key, found {found}. This is no codec config.")))
+            Err(LoadError::config(
+                file,
+                "codec_config",
+                format!("missing: expected a map below this key, found {found}. This is no codec config."),
+            ))
         }
     }
 }

@@ -93,7 +93,12 @@ impl CodecIds {
         };
         let semantic = pick(ids.first().and_then(|id| code(*id, self.semantic_codes)), previous.map(CodecFrame::semantic));
         let acoustic = (0..self.codebooks)
-            .map(|book| pick(ids.get(book + 1).and_then(|id| code(*id, self.acoustic_codes())), previous.and_then(|p| p.acoustic.get(book)).copied()))
+            .map(|book| {
+                pick(
+                    ids.get(book + 1).and_then(|id| code(*id, self.acoustic_codes())),
+                    previous.and_then(|p| p.acoustic.get(book)).copied(),
+                )
+            })
             .collect();
         ReadFrame { frame: CodecFrame { semantic, acoustic }, replaced }
     }

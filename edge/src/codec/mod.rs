@@ -4,7 +4,6 @@
 //! |---|---|
 //! | [`config`], [`semantic_config`] | the published YAML files |
 //! | [`ids`] | ids of the language model ⇄ codes, and ids that no table has a row for |
-//! | [`reply_codes`] | generated rows → frames: acoustic ids come one step late |
 //! | [`audio_decoder`] | codec frames → waveform, as they come |
 //! | [`tokenizer`] | a clip of speech → codes |
 //! | [`semantic_tokenizer`], [`semantic_layer`] | waveform → semantic codes |
@@ -19,7 +18,6 @@ pub mod config;
 pub mod ids;
 pub mod memory;
 pub mod quantizer;
-pub mod reply_codes;
 pub mod residual_unit;
 pub mod semantic_config;
 pub mod semantic_layer;
@@ -35,7 +33,6 @@ pub use audio_decoder::{AudioDecoder, AudioDecoderState};
 pub use config::{DecoderConfig, DecoderType, EncoderConfig, QuantizerConfig};
 pub use ids::{CodecFrame, CodecIds, InvalidCodes};
 pub use quantizer::GroupedResidualQuantizer;
-pub use reply_codes::ReplyCodes;
 pub use semantic_config::SemanticConfig;
 pub use semantic_tokenizer::SemanticTokenizer;
 pub use tokenizer::{AudioTokenizer, ClipCodes, TokenizeError};

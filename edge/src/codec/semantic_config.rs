@@ -69,7 +69,17 @@ impl FbankFields {
     /// The filter bank of the codec's tokenizer: these fields, and samples multiplied by 32767.
     pub fn fbank(&self) -> FbankConfig {
         let Self { freq, frame_length, frame_shift, preemphasis, low_freq, high_freq, num_mel_bins, .. } = *self;
-        FbankConfig { freq, frame_length, frame_shift, preemphasis, low_freq, high_freq, num_mel_bins, padded_num_mel_bins: None, scale: TOKENIZER_SCALE }
+        FbankConfig {
+            freq,
+            frame_length,
+            frame_shift,
+            preemphasis,
+            low_freq,
+            high_freq,
+            num_mel_bins,
+            padded_num_mel_bins: None,
+            scale: TOKENIZER_SCALE,
+        }
     }
 }
 
@@ -119,12 +129,20 @@ impl SemanticConfig {
         let file = folder.join(plain_name(&selection_file, &model_name)?);
         let mut model: SemanticModel = parse_fields(&file, &read_yaml(&file)?)?;
         if model.encoder.get("type").and_then(Value::as_str) != Some(SEMANTIC_ENCODER) {
-            return Err(LoadError::config(&file, "encoder.type", format!("expected {SEMANTIC_ENCODER}, found {:?}", model.encoder.get("type"))));
+            return Err(LoadError::config(
+                &file,
+                "encoder.type",
+                format!("expected {SEMANTIC_ENCODER}, found {:?}", model.encoder.get("type")),
+            ));
         }
         let mut fields = model.encoder.remove(SEMANTIC_ENCODER).unwrap_or_default();
         for (field, fixed) in [("delta_order", 0), ("left", 0), ("right", 0), ("stride", 1)] {
             if fields.get(field).is_some_and(|v| v.as_u64() != Some(fixed)) {
-                return Err(LoadError::config(&file, field, format!("{} is not supported, expected {fixed}: the semantic tokenizer takes plain log-mel frames", fields[field])));
+                return Err(LoadError::config(
+                    &file,
+                    field,
+                    format!("{} is not supported, expected {fixed}: the semantic tokenizer takes plain log-mel frames", fields[field]),
+                ));
             }
         }
         for (field, fixed) in [("activation", "gelu"), ("subsampling", "conv2d")] {
@@ -140,7 +158,12 @@ impl SemanticConfig {
         }
         let config = Self::from_value(&file, fields)?;
         if config.d_model != selection.codebook_dim {
-            let problem = format!("{} differs from d_model {} of {}: the files do not belong together", selection.codebook_dim, config.d_model, file.display());
+            let problem = format!(
+                "{} differs from d_model {} of {}: the files do not belong together",
+                selection.codebook_dim,
+                config.d_model,
+                file.display()
+            );
             return Err(LoadError::config(&selection_file, "semantic_tokenizer_config.codebook_dim", problem));
         }
         Ok(config)
@@ -164,7 +187,9 @@ impl SemanticConfig {
         ])?;
         check.rates("conv2d_stride", &config.conv2d_stride)?;
         check.even("d_model", config.d_model)?;
-        check.holds("nhead", config.d_model % config.nhead == 0, || format!("{} heads do not divide d_model {}", config.nhead, config.d_model))?;
+        check.holds("nhead", config.d_model % config.nhead == 0, || {
+            format!("{} heads do not divide d_model {}", config.nhead, config.d_model)
+        })?;
         check.holds("feat_dim", config.feat_dim == config.fbank.num_mel_bins, || {
             format!("{}, but fbank.num_mel_bins is {}", config.feat_dim, config.fbank.num_mel_bins)
         })?;
@@ -174,21 +199,30 @@ impl SemanticConfig {
         check.holds("feat_dim", config.feat_dim > 2 * config.num_conv_layers, || {
             format!("{} bins vanish in {} convolutions that take 2 each", config.feat_dim, config.num_conv_layers)
         })?;
-        check.holds("select_layer", (1..=config.num_encoder_layers).contains(&config.select_layer) && config.num_encoder_layers <= DEPTH_MAX, || {
-            format!("{}, expected 1 to num_encoder_layers = {}, at most {DEPTH_MAX}", config.select_layer, config.num_encoder_layers)
-        })?;
+        check.holds(
+            "select_layer",
+            (1..=config.num_encoder_layers).contains(&config.select_layer) && config.num_encoder_layers <= DEPTH_MAX,
+            || format!("{}, expected 1 to num_encoder_layers = {}, at most {DEPTH_MAX}", config.select_layer, config.num_encoder_layers),
+        )?;
         Ok(config)
     }
 }
 
 fn comma_separated<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<usize>, D::Error> {
     let text = String::deserialize(deserializer)?;
-    text.split(',').map(|part| part.trim().parse()).collect::<Result<_, _>>().map_err(|_| serde::de::Error::custom(format!("`{text}` is no list of whole numbers like \"2,3\"")))
+    text.split(',')
+        .map(|part| part.trim().parse())
+        .collect::<Result<_, _>>()
+        .map_err(|_| serde::de::Error::custom(format!("`{text}` is no list of whole numbers like \"2,3\"")))
 }
 
 fn plain_name<'n>(file: &Path, name: &'n str) -> Result<&'n str, LoadError> {
     if !name.is_empty() && Path::new(name).file_name().is_some_and(|n| n == name) {
         return Ok(name);
     }
-    Err(LoadError::config(file, "semantic_tokenizer_type", format!("`{name}` is no plain file name; expected the name of a file in the same folder")))
+    Err(LoadError::config(
+        file,
+        "semantic_tokenizer_type",
+        format!("`{name}` is no plain file name; expected the name of a file in the same folder"),
+    ))
 }

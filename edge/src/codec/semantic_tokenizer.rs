@@ -44,7 +44,11 @@ pub struct Subsampling {
 impl Subsampling {
     fn load(weights: &Weights, inputs: usize, stride: usize) -> Result<Self, LoadError> {
         let init = Init::Uniform(1.0 / ((inputs * KERNEL * KERNEL) as f32).sqrt());
-        Ok(Self { weight: weights.param("weight", [CHANNELS, inputs, KERNEL, KERNEL], init)?, bias: weights.param("bias", [CHANNELS], init)?, stride })
+        Ok(Self {
+            weight: weights.param("weight", [CHANNELS, inputs, KERNEL, KERNEL], init)?,
+            bias: weights.param("bias", [CHANNELS], init)?,
+            stride,
+        })
     }
 
     /// `[1, channels in, time, mel]` → `[1, channels, (time - 1) / stride + 1, mel - 2]`
@@ -110,7 +114,11 @@ impl SemanticTokenizer {
             layers: (0..config.select_layer)
                 .map(|i| SemanticLayer::load(&model.at(format_args!("encoder.layers.{i}")), config))
                 .collect::<Result<_, _>>()?,
-            codebook: weights.param("kmeans.codebook", [config.d_model, config.codebook_size], Init::Normal(1.0 / (config.codebook_size as f32).sqrt()))?,
+            codebook: weights.param(
+                "kmeans.codebook",
+                [config.d_model, config.codebook_size],
+                Init::Normal(1.0 / (config.codebook_size as f32).sqrt()),
+            )?,
         };
         Ok(Self { fbank, encoder })
     }
@@ -141,12 +149,20 @@ fn normalisation(weights: &Weights, config: &SemanticConfig, folder: &Path) -> R
         return Ok((weights.param("cmvn_mean", [width], Init::Zeros)?, weights.param("cmvn_scale", [width], Init::Ones)?));
     }
     let name = config.cmvn_file.as_deref().and_then(Path::file_name).ok_or_else(|| {
-        LoadError::config(folder, "feature.cmvn_file", "missing, and the checkpoint holds no statistics. Add the name of the statistics file, with that file in the same folder.")
+        LoadError::config(
+            folder,
+            "feature.cmvn_file",
+            "missing, and the checkpoint holds no statistics. Add the name of the statistics file, with that file in the same folder.",
+        )
     })?;
     let file = folder.join(name);
     let cmvn = Cmvn::read(&file)?;
     if cmvn.width() != width {
-        return Err(LoadError::config(&file, "feat_dim", format!("{width}, but the statistics are of {} bands: they belong to another model", cmvn.width())));
+        return Err(LoadError::config(
+            &file,
+            "feat_dim",
+            format!("{width}, but the statistics are of {} bands: they belong to another model", cmvn.width()),
+        ));
     }
     let param = |values: &[f32]| Param::from_tensor(weights.tensor(values.to_vec(), [width], weights.dtype()));
     Ok((param(cmvn.mean()), param(cmvn.scale())))

@@ -37,7 +37,14 @@ impl StreamConv {
     ///
     /// # Errors
     /// Whatever is wrong with one of the tensors.
-    pub fn load(weights: &Weights, inputs: usize, outputs: usize, taps: usize, dilation: usize, padding: Padding) -> Result<Self, LoadError> {
+    pub fn load(
+        weights: &Weights,
+        inputs: usize,
+        outputs: usize,
+        taps: usize,
+        dilation: usize,
+        padding: Padding,
+    ) -> Result<Self, LoadError> {
         let conv = Conv1d::load(weights, inputs, Conv1dShape { outputs, taps, dilation, stride: 1 })?;
         let total = conv.shape().span() - 1;
         let right = if padding == Padding::Causal { 0 } else { total / 2 };

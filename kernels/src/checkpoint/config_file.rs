@@ -72,7 +72,10 @@ pub fn refuse_unknown_keys(file: &Path, rest: &BTreeMap<String, Value>, known_un
         Some(key) => Err(LoadError::config(
             file,
             key,
-            format!("unknown key with value {}; it may change what the network computes, so it is not ignored. Remove it if it is a note, else update Caracal.", rest[key]),
+            format!(
+                "unknown key with value {}; it may change what the network computes, so it is not ignored. Remove it if it is a note, else update Caracal.",
+                rest[key]
+            ),
         )),
     }
 }

@@ -1,7 +1,7 @@
 //! One tensor file or a sharded set behind one name table, read lazily.
 
-use std::cell::RefCell;
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -138,11 +138,17 @@ impl Checkpoint {
         self.read.borrow_mut().insert(name.to_string());
         let bytes = match &stored.bytes {
             Bytes::Mapped { map, start, len } => Cow::Borrowed(&map[*start..*start + *len]),
-            Bytes::Archived(tensor) => Cow::Owned(tensor.read().map_err(|e| LoadError::damaged(&stored.file, "PyTorch archive", format!("tensor `{name}`: {e}")))?),
+            Bytes::Archived(tensor) => {
+                Cow::Owned(tensor.read().map_err(|e| LoadError::damaged(&stored.file, "PyTorch archive", format!("tensor `{name}`: {e}")))?)
+            }
         };
         let expected = shape.iter().product::<usize>() * stored.dtype.size();
         if bytes.len() != expected {
-            return Err(LoadError::damaged(&stored.file, "tensor file", format!("tensor `{name}` has {} bytes, expected {expected}", bytes.len())));
+            return Err(LoadError::damaged(
+                &stored.file,
+                "tensor file",
+                format!("tensor `{name}` has {} bytes, expected {expected}", bytes.len()),
+            ));
         }
         Ok((stored, bytes))
     }

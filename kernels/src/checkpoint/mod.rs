@@ -9,7 +9,7 @@ mod file;
 mod pytorch;
 mod safetensors;
 
+pub use self::safetensors::write_safetensors;
 pub use config_file::{parse_config, read_config, read_config_text, refuse_unknown_keys};
 pub use error::LoadError;
 pub use file::{Checkpoint, StoredDtype, StoredTensor};
-pub use self::safetensors::write_safetensors;

@@ -17,7 +17,8 @@ pub(super) fn open(path: &Path) -> Result<BTreeMap<String, StoredTensor>, LoadEr
         .into_tensors()
         .into_iter()
         .map(|(name, tensor)| {
-            let dtype = stored_dtype(tensor.dtype()).ok_or_else(|| damaged(format!("tensor `{name}` has the unsupported number format {:?}", tensor.dtype())))?;
+            let dtype = stored_dtype(tensor.dtype())
+                .ok_or_else(|| damaged(format!("tensor `{name}` has the unsupported number format {:?}", tensor.dtype())))?;
             let shape = tensor.shape().to_vec();
             // A view with stride 0 may claim any size for a few stored bytes.
             let bytes = shape.iter().try_fold(dtype.size() as u64, |bytes, axis| bytes.checked_mul(*axis as u64));

@@ -24,7 +24,8 @@ pub(super) fn open(path: &Path) -> Result<BTreeMap<String, StoredTensor>, LoadEr
         .tensors()
         .into_iter()
         .map(|(name, info)| {
-            let dtype = stored_dtype(info.dtype).ok_or_else(|| damaged(format!("tensor `{name}` has the unsupported number format {:?}", info.dtype)))?;
+            let dtype = stored_dtype(info.dtype)
+                .ok_or_else(|| damaged(format!("tensor `{name}` has the unsupported number format {:?}", info.dtype)))?;
             let (start, end) = info.data_offsets;
             let bytes = Bytes::Mapped { map: map.clone(), start: data + start, len: end - start };
             Ok((name, StoredTensor { shape: info.shape.clone(), dtype, file: path.to_path_buf(), bytes }))
@@ -45,7 +46,11 @@ pub(super) fn open_index(path: &Path) -> Result<BTreeMap<String, StoredTensor>, 
     let mut tensors = BTreeMap::new();
     for (name, shard) in &index.weight_map {
         if Path::new(shard).components().count() != 1 || shard == ".." {
-            return Err(LoadError::config(path, &format!("weight_map.{name}"), format!("shard `{shard}` lies outside the folder; expected a plain file name")));
+            return Err(LoadError::config(
+                path,
+                &format!("weight_map.{name}"),
+                format!("shard `{shard}` lies outside the folder; expected a plain file name"),
+            ));
         }
         if !shards.contains_key(shard.as_str()) {
             shards.insert(shard, open(&folder.join(shard))?);

@@ -118,7 +118,8 @@ mod tests {
             h = o * c.tanh();
             h
         });
-        let got = lstm.forward(&mut lstm.start(), Tensor::from_data([[1.0], [-2.0], [0.5]], &device)).into_data().try_to_vec::<f32>().unwrap();
+        let got =
+            lstm.forward(&mut lstm.start(), Tensor::from_data([[1.0], [-2.0], [0.5]], &device)).into_data().try_to_vec::<f32>().unwrap();
         for (got, want) in got.iter().zip(want) {
             assert!((f64::from(*got) - want).abs() < 1e-6, "{got} {want}");
         }

@@ -61,7 +61,10 @@ pub fn conv1d(x: Tensor<2>, weight: Tensor<3>, bias: Tensor<1>, shape: Conv1dSha
     let rows_out = shape.rows_out(rows);
     assert!(rows_out > 0, "conv1d: {rows} rows, one window needs {}", shape.span());
     assert_eq!(depth, shape.taps * inputs, "conv1d: x has {inputs} channels, the weight {depth} rows for {} taps", shape.taps);
-    assert!(width == panel_width(shape.outputs) && panels == shape.outputs.div_ceil(width), "conv1d: {panels} panels of {width} for {shape:?}");
+    assert!(
+        width == panel_width(shape.outputs) && panels == shape.outputs.div_ceil(width),
+        "conv1d: {panels} panels of {width} for {shape:?}"
+    );
     if is_plain_cpu(&device) {
         let (x, weight, bias) = (HostView::new(x), HostView::new(weight), HostView::new(bias));
         let mut y = vec![0.0; rows_out * shape.outputs];
@@ -99,7 +102,12 @@ fn convolve(x: &[f32], weight: &[f32], bias: &[f32], inputs: usize, shape: Conv1
     let Conv1dShape { outputs, taps, dilation, stride } = shape;
     let (width, depth) = (panel_width(outputs), taps * inputs);
     let rows = shape.rows_out(x.len() / inputs);
-    assert!(y.len() == rows * outputs && bias.len() == outputs, "conv1d: y has {} and the bias {} values for {rows} rows of {outputs}", y.len(), bias.len());
+    assert!(
+        y.len() == rows * outputs && bias.len() == outputs,
+        "conv1d: y has {} and the bias {} values for {rows} rows of {outputs}",
+        y.len(),
+        bias.len()
+    );
     // Runs of neighbouring numbers in a window: without dilation the whole window is one.
     let (runs, run) = if dilation == 1 { (1, depth) } else { (taps, inputs) };
     let arch = Arch::new();
@@ -155,7 +163,14 @@ impl WithSimd for Product<'_> {
                 4.. => 4,
                 left => left.min(2),
             };
-            let tile = Tile { x: &self.x[row * self.step..], step: self.step, depth, weight, vectors, sums: &mut sums[row * vectors..(row + height) * vectors] };
+            let tile = Tile {
+                x: &self.x[row * self.step..],
+                step: self.step,
+                depth,
+                weight,
+                vectors,
+                sums: &mut sums[row * vectors..(row + height) * vectors],
+            };
             match height {
                 8 => tile.all::<S, 8>(simd),
                 4 => tile.all::<S, 4>(simd),
@@ -225,8 +240,11 @@ mod tests {
     /// The definition, in f64, from the published weight `[outputs, inputs, taps]`.
     fn exact(x: &[f32], w: &[f32], b: &[f32], inputs: usize, s: Conv1dShape) -> Vec<f64> {
         let rows = s.rows_out(x.len() / inputs);
-        let term = |t: usize, o: usize, c: usize, j: usize| f64::from(x[(t * s.stride + j * s.dilation) * inputs + c]) * f64::from(w[(o * inputs + c) * s.taps + j]);
-        let sum = |t: usize, o: usize| (0..inputs).flat_map(|c| (0..s.taps).map(move |j| (c, j))).map(|(c, j)| term(t, o, c, j)).sum::<f64>();
+        let term = |t: usize, o: usize, c: usize, j: usize| {
+            f64::from(x[(t * s.stride + j * s.dilation) * inputs + c]) * f64::from(w[(o * inputs + c) * s.taps + j])
+        };
+        let sum =
+            |t: usize, o: usize| (0..inputs).flat_map(|c| (0..s.taps).map(move |j| (c, j))).map(|(c, j)| term(t, o, c, j)).sum::<f64>();
         (0..rows).flat_map(|t| (0..s.outputs).map(move |o| (t, o))).map(|(t, o)| f64::from(b[o]) + sum(t, o)).collect()
     }
 

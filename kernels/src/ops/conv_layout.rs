@@ -68,7 +68,9 @@ impl ConvLayout {
         let (output, row) = match *self {
             Self::Plain { inputs, .. } => (a, c * inputs + b),
             // Phase c mod stride of the newest row uses the first `stride` columns of the kernel, so the taps run backwards.
-            Self::Transposed { inputs, channels, kernel, stride } => (c % stride * channels + b, (kernel / stride - 1 - c / stride) * inputs + a),
+            Self::Transposed { inputs, channels, kernel, stride } => {
+                (c % stride * channels + b, (kernel / stride - 1 - c / stride) * inputs + a)
+            }
         };
         let [_, rows, width] = self.panels();
         (output / width * rows + row) * width + output % width

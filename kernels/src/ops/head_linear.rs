@@ -21,13 +21,15 @@ pub fn head_linear(x: &[f32], x_stride: usize, weight: &[f32], [heads, outer, in
     assert_eq!((x.len(), y.len()), (rows * heads * x_stride, rows * heads * y_stride), "head_linear: x and y for {rows} rows");
     assert_eq!(weight.len(), heads * outer * inner, "head_linear: weight");
     let product = |head: usize| {
-        let x: Vec<f32> = x.chunks_exact(heads * x_stride).flat_map(|row| &row[head * x_stride..head * x_stride + inner]).copied().collect();
+        let x: Vec<f32> =
+            x.chunks_exact(heads * x_stride).flat_map(|row| &row[head * x_stride..head * x_stride + inner]).copied().collect();
         let mut y = vec![0.0; rows * outer];
         linear_rows(&x, &weight[head * outer * inner..(head + 1) * outer * inner], None, inner, &mut y);
         y
     };
     let parallel = rows * weight.len() >= PARALLEL_MACS_MIN;
-    let products: Vec<Vec<f32>> = if parallel { (0..heads).into_par_iter().map(product).collect() } else { (0..heads).map(product).collect() };
+    let products: Vec<Vec<f32>> =
+        if parallel { (0..heads).into_par_iter().map(product).collect() } else { (0..heads).map(product).collect() };
     for (row, y) in y.chunks_exact_mut(heads * y_stride).enumerate() {
         for (y, product) in y.chunks_exact_mut(y_stride).zip(&products) {
             y[..outer].copy_from_slice(&product[row * outer..(row + 1) * outer]);

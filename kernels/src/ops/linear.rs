@@ -132,7 +132,19 @@ fn multiply(x: &[f32], weight: Matrix, bias: Option<&[f32]>, inner: usize, outer
                     let count = (outputs.end - first).min(TILE);
                     let (w, w_stride) = weight.tile(first, count, columns.clone(), inner, &mut scratch);
                     let bias = bias.filter(|_| columns.end == inner).map(|b| &b[first..first + count]);
-                    arch.dispatch(Product { x, inner, rows: rows.clone(), columns: columns.clone(), w, w_stride, bias, y: &y, first, count, outer });
+                    arch.dispatch(Product {
+                        x,
+                        inner,
+                        rows: rows.clone(),
+                        columns: columns.clone(),
+                        w,
+                        w_stride,
+                        bias,
+                        y: &y,
+                        first,
+                        count,
+                        outer,
+                    });
                 }
             }
         }
@@ -230,7 +242,14 @@ mod tests {
     }
 
     fn exact(x: &[f32], w: &[f32], b: &[f32], inner: usize) -> Vec<f64> {
-        x.chunks(inner).flat_map(|x| w.chunks(inner).zip(b).map(|(w, b)| f64::from(*b) + x.iter().zip(w).map(|(x, w)| f64::from(*x) * f64::from(*w)).sum::<f64>()).collect::<Vec<_>>()).collect()
+        x.chunks(inner)
+            .flat_map(|x| {
+                w.chunks(inner)
+                    .zip(b)
+                    .map(|(w, b)| f64::from(*b) + x.iter().zip(w).map(|(x, w)| f64::from(*x) * f64::from(*w)).sum::<f64>())
+                    .collect::<Vec<_>>()
+            })
+            .collect()
     }
 
     proptest! {
@@ -260,7 +279,8 @@ mod tests {
     #[test]
     fn a_bf16_weight_gives_the_bits_of_its_widened_copy() {
         let device = Device::flex();
-        let w = Tensor::<2>::from_data(burn::tensor::TensorData::new(values(67 * 130, 3), [67, 130]), (&device, DType::F32)).cast(DType::BF16);
+        let w =
+            Tensor::<2>::from_data(burn::tensor::TensorData::new(values(67 * 130, 3), [67, 130]), (&device, DType::F32)).cast(DType::BF16);
         let x = Tensor::<2>::from_data(burn::tensor::TensorData::new(values(5 * 130, 4), [5, 130]), (&device, DType::F32));
         let wide = linear(x.clone(), w.clone().cast(DType::F32), None).into_data().try_to_vec::<f32>().unwrap();
         assert_eq!(linear(x, w, None).into_data().try_to_vec::<f32>().unwrap(), wide);

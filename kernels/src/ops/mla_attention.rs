@@ -48,7 +48,10 @@ pub struct QueryContext<'a> {
 /// When the lengths do not fit, a context is empty, or a block lies outside the cache.
 pub fn mla_attention_rows(queries: &[f32], rows: &[QueryContext], heads: usize, cache: LatentBlocks, scale: f32, out: &mut [f32]) {
     let LatentBlocks { latent, width, block_tokens, .. } = cache;
-    assert!(0 < latent && latent <= width && 0 < block_tokens, "mla_attention: a latent of {latent} in a width of {width}, blocks of {block_tokens}");
+    assert!(
+        0 < latent && latent <= width && 0 < block_tokens,
+        "mla_attention: a latent of {latent} in a width of {width}, blocks of {block_tokens}"
+    );
     assert_eq!(queries.len(), rows.len() * heads * width, "mla_attention: queries");
     assert_eq!(out.len(), rows.len() * heads * latent, "mla_attention: out");
     let blocks = cache.values.len() / (block_tokens * width);

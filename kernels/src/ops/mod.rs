@@ -18,12 +18,12 @@ mod snake;
 mod swiglu;
 
 pub use attention::attention;
-pub use fsmn_memory::fsmn_memory;
-pub use conv1d::{Conv1dShape, conv1d};
 pub use conv_layout::ConvLayout;
+pub use conv1d::{Conv1dShape, conv1d};
+pub use fsmn_memory::fsmn_memory;
+pub use head_linear::head_linear;
 pub use linear::{linear, linear_rows};
 pub use lstm_cell::lstm_cell;
-pub use head_linear::head_linear;
 pub use mla_attention::{LatentBlocks, QueryContext, mla_attention_rows};
 pub use rms_norm::{rms_norm, rms_norm_row};
 pub use snake::snake;

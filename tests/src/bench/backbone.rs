@@ -41,7 +41,9 @@ fn released_layer() -> Value {
 /// # Errors
 /// When a module cannot be built.
 pub fn run(options: &Options) -> Result<Vec<Measured>> {
-    let tiny = small_config(json!({ "hidden_size": 64, "kv_lora_rank": 16, "q_lora_rank": 24, "num_attention_heads": 4, "qk_rope_head_dim": 8, "vocab_size": 256 }));
+    let tiny = small_config(
+        json!({ "hidden_size": 64, "kv_lora_rank": 16, "q_lora_rank": 24, "num_attention_heads": 4, "qk_rope_head_dim": 8, "vocab_size": 256 }),
+    );
     let mut shapes = vec![("tiny", tiny, 96), ("kitten-size", kitten_config(), 1056)];
     if options.full_size {
         shapes = vec![("one released layer, 16 experts", released_layer(), 8224)];
@@ -153,8 +155,13 @@ impl Bench {
         let mut seconds = Timer::median(|timer| {
             for _ in 0..STEPS {
                 let row = rows.chunks(self.config.hidden_size);
-                let plan: Vec<Work> = sessions.iter().zip(row).map(|(session, row)| Work { session: *session, rows: row.to_vec(), read: Read::Last }).collect();
-                let hidden: Vec<f32> = self.engine.step_watched(&plan, timer).into_iter().flat_map(|a| a.expect("decoding was refused").rows).collect();
+                let plan: Vec<Work> = sessions
+                    .iter()
+                    .zip(row)
+                    .map(|(session, row)| Work { session: *session, rows: row.to_vec(), read: Read::Last })
+                    .collect();
+                let hidden: Vec<f32> =
+                    self.engine.step_watched(&plan, timer).into_iter().flat_map(|a| a.expect("decoding was refused").rows).collect();
                 let hidden = Tensor::<2>::from_data(TensorData::new(hidden, [batch, self.config.hidden_size]), (&self.device, DType::F32));
                 let logits = self.engine.model().text_logits(hidden.clone(), timer);
                 assert_eq!(logits.into_data().num_elements(), batch * self.config.vocab_size);
@@ -173,7 +180,14 @@ impl Bench {
 
     /// The work as a whole, and a line per component with its share of the time.
     fn lines(&self, what: String, seconds: &BTreeMap<&'static str, f64>, rows: usize, context: usize) -> Vec<Measured> {
-        let line = |what: String, seconds: f64, flop: f64, bytes: f64| Measured { what, seconds, media_seconds: None, flop, bytes, peak_memory_bytes: peak_memory_bytes() };
+        let line = |what: String, seconds: f64, flop: f64, bytes: f64| Measured {
+            what,
+            seconds,
+            media_seconds: None,
+            flop,
+            bytes,
+            peak_memory_bytes: peak_memory_bytes(),
+        };
         let total: f64 = seconds.values().sum();
         let parts: Vec<Measured> = seconds
             .iter()
@@ -215,7 +229,9 @@ impl Bench {
                 times((2.0 * rows as f64 * real * chance * expert, 4.0 * real * touched * expert), layers)
             }
             "text head" => products(c.hidden_size * c.vocab_size),
-            "audio heads" => products(c.hidden_size * self.head.audio_output_layers.iter().map(|layer| layer.weight.dims()[0]).sum::<usize>()),
+            "audio heads" => {
+                products(c.hidden_size * self.head.audio_output_layers.iter().map(|layer| layer.weight.dims()[0]).sum::<usize>())
+            }
             _ => times(((2 * rows * c.hidden_size) as f64, (12 * rows * c.hidden_size) as f64), layers),
         }
     }

@@ -50,7 +50,14 @@ fn decoder(device: &Device, full_size: bool) -> anyhow::Result<Vec<Measured>> {
         reset_peak_memory();
         let seconds = median_seconds(RUNS, work);
         let what = format!("audio decoder 24k, {what}");
-        measured.push(Measured { what, seconds, media_seconds, flop: 2.0 * macs, bytes: weights * steps as f64, peak_memory_bytes: peak_memory_bytes() });
+        measured.push(Measured {
+            what,
+            seconds,
+            media_seconds,
+            flop: 2.0 * macs,
+            bytes: weights * steps as f64,
+            peak_memory_bytes: peak_memory_bytes(),
+        });
     };
 
     // In the middle of a reply, where every step gives as many frames of sound as it takes frames of codes.

@@ -52,7 +52,10 @@ impl Machine {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let pass = median_seconds(5, || {
             let total: u64 = std::thread::scope(|scope| {
-                let tasks: Vec<_> = memory.chunks(words.div_ceil(threads)).map(|part| scope.spawn(move || part.iter().fold(0u64, |s, v| s.wrapping_add(*v)))).collect();
+                let tasks: Vec<_> = memory
+                    .chunks(words.div_ceil(threads))
+                    .map(|part| scope.spawn(move || part.iter().fold(0u64, |s, v| s.wrapping_add(*v))))
+                    .collect();
                 tasks.into_iter().map(|t| t.join().unwrap_or(0)).fold(0, u64::wrapping_add)
             });
             assert_eq!(total, words as u64);

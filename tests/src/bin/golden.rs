@@ -7,7 +7,9 @@ use clap::Parser;
 
 /// Compares every module with vectors made by the published implementations.
 #[derive(Parser)]
-#[command(after_help = "Examples:\n  cargo xtask golden\n  cargo xtask golden fsmn --verbose\n  CARACAL_GOLDEN_DIR=/data/other cargo xtask golden")]
+#[command(
+    after_help = "Examples:\n  cargo xtask golden\n  cargo xtask golden fsmn --verbose\n  CARACAL_GOLDEN_DIR=/data/other cargo xtask golden"
+)]
 struct Arguments {
     /// Only goldens whose name contains this.
     filter: Option<String>,

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result};
 use burn::tensor::{DType, Device, Tensor};
 use caracal_edge::audio::{Cmvn, Waveform};
-use caracal_edge::codec::{
-    AudioDecoder, AudioTokenizer, CodecFrame, CodecIds, DecoderConfig, EncoderConfig, GroupedResidualQuantizer, ReplyCodes, SemanticConfig, Trace,
-};
 use caracal_edge::codec::ids::ID_OFFSET;
+use caracal_edge::codec::{
+    AudioDecoder, AudioTokenizer, CodecFrame, CodecIds, DecoderConfig, EncoderConfig, GroupedResidualQuantizer, SemanticConfig, Trace,
+};
 use caracal_kernels::Weights;
+use caracal_shared::post_process::{clean_text, codec_frames};
 use serde_json::{Value, json};
 
 use super::{Entry, Golden, Report, Tolerance};
@@ -69,7 +70,8 @@ fn decoder(golden: &Golden, device: &Device) -> Result<Report> {
     report.equal("samples of a frame", &(decoder.samples_per_frame() as u64), &golden.field("/hop")?.as_u64().unwrap_or(0));
 
     let mut stages = Stages::default();
-    let waveform = decoder.offline_traced(&frames(golden, &ids, config.codebooks)?, &mut Trace::to(&mut |name, stage| stages.see(name, stage)));
+    let waveform =
+        decoder.offline_traced(&frames(golden, &ids, config.codebooks)?, &mut Trace::to(&mut |name, stage| stages.see(name, stage)));
     let tolerances = golden.field("/tolerance")?;
     for name in golden.tensors().names().filter_map(|name| name.strip_prefix("out.")).filter(|name| !name.starts_with("waveform")) {
         let kind = match name {
@@ -103,7 +105,8 @@ fn encoder(golden: &Golden, device: &Device) -> Result<Report> {
     let mut semantic = golden.field("/config/semantic")?.clone();
     semantic["fbank"] = golden.field("/config/fbank")?.clone();
     let semantic = SemanticConfig::from_value(&here, semantic)?;
-    let tokenizer = AudioTokenizer::load(&Weights::from_checkpoint(golden.tensors(), device, DType::F32), &config, &semantic, &golden.folder)?;
+    let tokenizer =
+        AudioTokenizer::load(&Weights::from_checkpoint(golden.tensors(), device, DType::F32), &config, &semantic, &golden.folder)?;
     let mut report = Report::default();
 
     let statistics = Cmvn::from_statistics(&here, &doubles(golden, "cmvn_stats")?)?;
@@ -115,7 +118,11 @@ fn encoder(golden: &Golden, device: &Device) -> Result<Report> {
     let clip = |name: &str| -> Result<Vec<f32>> { Golden::open(&super::golden_root(), name)?.floats("waveform") };
     let (speech, synth) = (clip("audio/fbank_speech")?, clip("audio/fbank_synth")?);
     let mut stages = Stages::default();
-    let codes = tokenizer.clip_traced(&Waveform::new(speech.clone())?, config.input_sample_rate, &mut Trace::to(&mut |name, stage| stages.see(name, stage)))?;
+    let codes = tokenizer.clip_traced(
+        &Waveform::new(speech.clone())?,
+        config.input_sample_rate,
+        &mut Trace::to(&mut |name, stage| stages.see(name, stage)),
+    )?;
     let text = golden.field("/tolerance/float activations")?.as_str().context("the tolerance is no text")?;
     let (on_semantic, on_acoustic) = text.split_once(',').context("two tolerances expected")?;
     let (on_semantic, on_acoustic) = (tolerance(&on_semantic.into())?, tolerance(&on_acoustic.into())?);
@@ -127,7 +134,8 @@ fn encoder(golden: &Golden, device: &Device) -> Result<Report> {
             name if name.starts_with("layer") => report.close(name, &values(stages.rows(name)?), &want()?, on_semantic),
             "from_codes" => report.close(name, &values(tokenizer.quantizer.decode(&codes.acoustic).transpose()), &want()?, on_acoustic),
             "projected" => {
-                let books = (0..config.codebooks).map(|book| Ok(stages.rows(&format!("projected.{book}"))?.transpose())).collect::<Result<_>>()?;
+                let books =
+                    (0..config.codebooks).map(|book| Ok(stages.rows(&format!("projected.{book}"))?.transpose())).collect::<Result<_>>()?;
                 report.close(name, &values(Tensor::cat(books, 0)), &want()?, on_acoustic);
             }
             name if name.ends_with("_codes") || name.ends_with("_margin") => {}
@@ -138,22 +146,40 @@ fn encoder(golden: &Golden, device: &Device) -> Result<Report> {
     compare_codes(&mut report, golden, "acoustic", &codes.acoustic)?;
 
     // The second signal of the batch is the start of the synthetic one; its length is in the name of its own run.
-    let single = golden.tensors().names().find_map(|name| name.strip_prefix("single")?.strip_suffix(".semantic_codes")?.parse::<usize>().ok());
+    let single =
+        golden.tensors().names().find_map(|name| name.strip_prefix("single")?.strip_suffix(".semantic_codes")?.parse::<usize>().ok());
     let single = single.context("no tensor `single<samples>.semantic_codes`")?;
     let short = Waveform::new(synth[..single].to_vec())?;
     // One clip alone is padded to whole frames, as a batch with lengths is not.
     let mut alone = short.clone().into_samples();
     alone.resize(alone.len().next_multiple_of(config.samples_per_frame()), 0.0);
-    let (semantic, acoustic) = (golden.integers(&format!("single{single}.semantic_codes"))?, golden.integers(&format!("single{single}.acoustic_codes"))?);
-    same_codes(&mut report, &tokenizer, "the short clip alone", &Waveform::new(alone)?, &semantic, &acoustic.chunks(semantic.len()).collect::<Vec<_>>())?;
+    let (semantic, acoustic) =
+        (golden.integers(&format!("single{single}.semantic_codes"))?, golden.integers(&format!("single{single}.acoustic_codes"))?);
+    same_codes(
+        &mut report,
+        &tokenizer,
+        "the short clip alone",
+        &Waveform::new(alone)?,
+        &semantic,
+        &acoustic.chunks(semantic.len()).collect::<Vec<_>>(),
+    )?;
     let batch = [Waveform::new(speech)?, short];
     let lengths: Vec<i64> = tokenizer.batch(&batch)?.iter().map(|clip| clip.acoustic[0].len() as i64).collect();
     report.equal("acoustic lengths of the batch", &lengths, &golden.integers("batch.lengths")?);
     let (semantic, acoustic) = (golden.integers("batch.semantic_codes")?, golden.integers("batch.acoustic_codes")?);
     let frames = golden.shape("batch.semantic_codes")[1];
-    for (item, ((clip, semantic), acoustic)) in batch.iter().zip(semantic.chunks(frames)).zip(acoustic.chunks(frames * config.codebooks)).enumerate() {
+    for (item, ((clip, semantic), acoustic)) in
+        batch.iter().zip(semantic.chunks(frames)).zip(acoustic.chunks(frames * config.codebooks)).enumerate()
+    {
         let books: Vec<&[i64]> = acoustic.chunks(frames).map(|book| &book[..lengths[item] as usize]).collect();
-        same_codes(&mut report, &tokenizer, &format!("batch item {item}"), clip, &semantic[..tokenizer.semantic.frames(clip.samples().len())], &books)?;
+        same_codes(
+            &mut report,
+            &tokenizer,
+            &format!("batch item {item}"),
+            clip,
+            &semantic[..tokenizer.semantic.frames(clip.samples().len())],
+            &books,
+        )?;
     }
     Ok(report)
 }
@@ -163,7 +189,14 @@ const NEIGHBOURS: f32 = 1e-3;
 
 /// Codes of a clip must be the golden's, or a neighbour at the same distance; after such a one the later codebooks of
 /// that frame code another residual and are not compared.
-fn same_codes(report: &mut Report, tokenizer: &AudioTokenizer, what: &str, clip: &Waveform, semantic: &[i64], acoustic: &[&[i64]]) -> Result<()> {
+fn same_codes(
+    report: &mut Report,
+    tokenizer: &AudioTokenizer,
+    what: &str,
+    clip: &Waveform,
+    semantic: &[i64],
+    acoustic: &[&[i64]],
+) -> Result<()> {
     let mut stages = Stages::default();
     let codes = tokenizer.codes_traced(clip, &mut Trace::to(&mut |name, stage| stages.see(name, stage)));
     report.equal(format!("{what}, number of semantic codes"), &codes.semantic.len(), &semantic.len());
@@ -228,7 +261,10 @@ fn doubles(golden: &Golden, name: &str) -> Result<Vec<f64>> {
 /// gives either neighbour will do, and later codebooks then code another residual.
 fn compare_codes(report: &mut Report, golden: &Golden, half: &str, codes: &[Vec<u32>]) -> Result<()> {
     let text = golden.field("/tolerance/codes")?.as_str().context("the tolerance is no text")?;
-    let clear = text.split(|c: char| c.is_whitespace() || c == ';').find_map(|word| word.parse::<f32>().ok()).with_context(|| format!("no margin in `{text}`"))?;
+    let clear = text
+        .split(|c: char| c.is_whitespace() || c == ';')
+        .find_map(|word| word.parse::<f32>().ok())
+        .with_context(|| format!("no margin in `{text}`"))?;
     let (want, margins) = (golden.integers(&format!("out.{half}_codes"))?, golden.floats(&format!("out.{half}_margin"))?);
     let got = as_integers(codes);
     let frames = want.len() / codes.len();
@@ -249,7 +285,8 @@ fn quantizer(golden: &Golden, device: &Device) -> Result<Report> {
     let weights = Weights::from_checkpoint(encoder.tensors(), device, DType::F32);
     let quantizer = GroupedResidualQuantizer::load(&weights.at("acoustic_quantizer"), &config.quantizer())?;
     let shape = golden.shape("in.codes");
-    let codes: Vec<Vec<u32>> = golden.integers("in.codes")?.chunks(shape[1]).map(|book| book.iter().map(|code| *code as u32).collect()).collect();
+    let codes: Vec<Vec<u32>> =
+        golden.integers("in.codes")?.chunks(shape[1]).map(|book| book.iter().map(|code| *code as u32).collect()).collect();
     let allowed = tolerance(golden.field("/tolerance")?)?;
     let mut report = Report::default();
     report.close("first codebook only", &values(quantizer.decode(&codes[..1]).transpose()), &golden.floats("out.one_codebook")?, allowed);
@@ -272,8 +309,10 @@ fn postprocess(golden: &Golden, _device: &Device) -> Result<Report> {
     let ids = CodecIds::new(&DecoderConfig::from_value(&golden.folder.join("postprocess.json"), released)?);
     for case in golden.field("/audio")?.as_array().context("/audio is no list")? {
         let rows = |key: &str| -> Result<Vec<Vec<i64>>> { Ok(serde_json::from_value(case[key].clone())?) };
-        let mut reply = ReplyCodes::default();
-        let frames: Vec<Vec<i64>> = rows("rows")?.iter().filter_map(|row| reply.push(row)).collect();
+        // A negative id stands for none.
+        let step = |row: Vec<i64>| std::array::from_fn(|codebook| row.get(codebook).and_then(|id| u32::try_from(*id).ok()));
+        let steps: Vec<_> = rows("rows")?.into_iter().map(step).collect();
+        let frames: Vec<Vec<i64>> = codec_frames(&steps).iter().map(|frame| frame.map(i64::from).to_vec()).collect();
         let name = case["name"].as_str().unwrap_or("case");
         report.equal(name, &frames, &rows("frames")?);
         for ids_of_frame in &frames {
@@ -281,6 +320,10 @@ fn postprocess(golden: &Golden, _device: &Device) -> Result<Report> {
             let codes: Vec<i64> = [read.frame.semantic()].iter().chain(read.frame.acoustic()).map(|code| i64::from(*code)).collect();
             report.equal(format!("{name}, decoder ids"), &codes, &ids_of_frame.iter().map(|id| id - ID_OFFSET).collect());
         }
+    }
+    for case in golden.field("/text")?.as_array().context("/text is no list")? {
+        let raw = case["raw"].as_str().context("raw")?;
+        report.equal(raw, clean_text(raw).as_str(), case["clean"].as_str().context("clean")?);
     }
     Ok(report)
 }

@@ -43,7 +43,12 @@ impl Report {
     pub fn close(&mut self, what: impl Into<String>, got: &[f32], want: &[f32], tolerance: Tolerance) {
         let what = what.into();
         if got.len() != want.len() || want.is_empty() {
-            return self.checks.push(Check { what, used: f64::INFINITY, error: f64::INFINITY, detail: format!("{} values, the golden has {}", got.len(), want.len()) });
+            return self.checks.push(Check {
+                what,
+                used: f64::INFINITY,
+                error: f64::INFINITY,
+                detail: format!("{} values, the golden has {}", got.len(), want.len()),
+            });
         }
         let largest = want.iter().fold(0f64, |m, v| m.max(f64::from(v.abs())));
         let (mut used, mut error, mut at) = (0f64, 0f64, 0);

@@ -122,7 +122,12 @@ fn store_in_fp8(config: &mut Value, tensors: &mut Tensors, name: &str) {
     let quantized = quantize_blocks(&values, shape[1], [16, 32]);
     let scales_shape = vec![shape[0].div_ceil(16), shape[1].div_ceil(32)];
     (*dtype, *bytes) = (StoredDtype::F8E4m3, quantized.codes);
-    tensors.push((format!("{name}_scale_inv"), StoredDtype::F32, scales_shape, quantized.scales.iter().flat_map(|s| s.to_le_bytes()).collect()));
+    tensors.push((
+        format!("{name}_scale_inv"),
+        StoredDtype::F32,
+        scales_shape,
+        quantized.scales.iter().flat_map(|s| s.to_le_bytes()).collect(),
+    ));
 }
 
 #[test]
@@ -164,9 +169,11 @@ fn a_sharded_checkpoint_is_the_same_model_and_a_broken_index_says_where() {
         write_safetensors(&folder.path().join(name), part).unwrap();
     }
     let index = |change: &dyn Fn(&mut serde_json::Map<String, Value>)| {
-        let mut map: serde_json::Map<String, Value> = first.iter().map(|t| (t.0.clone(), json!(names[0]))).chain(second.iter().map(|t| (t.0.clone(), json!(names[1])))).collect();
+        let mut map: serde_json::Map<String, Value> =
+            first.iter().map(|t| (t.0.clone(), json!(names[0]))).chain(second.iter().map(|t| (t.0.clone(), json!(names[1])))).collect();
         change(&mut map);
-        std::fs::write(folder.path().join("model.safetensors.index.json"), json!({ "metadata": {}, "weight_map": map }).to_string()).unwrap();
+        std::fs::write(folder.path().join("model.safetensors.index.json"), json!({ "metadata": {}, "weight_map": map }).to_string())
+            .unwrap();
     };
     index(&|_| {});
     assert_eq!(logits(folder.path()).unwrap(), whole);
@@ -198,11 +205,17 @@ fn input_rows_are_checked_before_anything_is_looked_up() {
     assert_eq!(error, EmbeddingError::Code { position: 1, codebook: 2, code: 50, entries: 50 });
     says(error, &["code 50 of codebook 2 at position 1", "below 50"]);
     says(prompt(&[1, 2], &silent(1), &[]).unwrap_err(), &["4 codes for 2 positions", "8"]);
-    let features = |rows: usize, width: usize| Features { placeholder: 7, rows: Tensor::from_data(TensorData::new(vec![0.5f32; rows * width], [rows, width]), (&device, DType::F32)) };
+    let features = |rows: usize, width: usize| Features {
+        placeholder: 7,
+        rows: Tensor::from_data(TensorData::new(vec![0.5f32; rows * width], [rows, width]), (&device, DType::F32)),
+    };
     says(prompt(&[7, 1, 7], &silent(3), &[features(1, 8)]).unwrap_err(), &["1 encoder rows for 2 placeholders of id 7"]);
     says(prompt(&[7, 1], &silent(2), &[features(1, 9)]).unwrap_err(), &["width 9", "takes 8"]);
     assert!(prompt(&[7, 1], &silent(2), &[features(1, 8)]).is_ok());
     assert_eq!(embedding.decode(&text, &[Some(20)], &[None; 4]).unwrap_err(), EmbeddingError::TextId { position: 0, id: 20, entries: 20 });
-    assert_eq!(embedding.decode(&text, &[None], &[None, None, None, Some(99)]).unwrap_err(), EmbeddingError::Code { position: 0, codebook: 3, code: 99, entries: 50 });
+    assert_eq!(
+        embedding.decode(&text, &[None], &[None, None, None, Some(99)]).unwrap_err(),
+        EmbeddingError::Code { position: 0, codebook: 3, code: 99, entries: 50 }
+    );
     says(embedding.decode(&text, &[None], &[None]).unwrap_err(), &["1 codes for 1 positions", "4"]);
 }

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use burn::tensor::{DType, Device};
 use caracal_edge::Streaming;
 use caracal_edge::audio::Waveform;
-use caracal_edge::codec::{AudioDecoder, AudioTokenizer, CodecFrame, CodecIds, DecoderConfig, EncoderConfig, SemanticConfig, TokenizeError};
+use caracal_edge::codec::{
+    AudioDecoder, AudioTokenizer, CodecFrame, CodecIds, DecoderConfig, EncoderConfig, SemanticConfig, TokenizeError,
+};
 use caracal_kernels::checkpoint::{StoredDtype, write_safetensors};
 use caracal_kernels::{Checkpoint, LoadError, Weights};
 use caracal_tests::fuzz::mutate::mutations;
@@ -101,7 +103,9 @@ fn checkpoints_of_every_stored_number_format_load_and_every_format_computes() {
             StoredDtype::Bf16 => half::bf16::from_f32(v).to_le_bytes().to_vec(),
             _ => f64::from(v).to_le_bytes().to_vec(),
         };
-        let convert = |(name, _, shape, bytes): &PtTensor| (name.clone(), to, shape.clone(), bytes.as_chunks().0.iter().flat_map(|b| value(f32::from_le_bytes(*b))).collect());
+        let convert = |(name, _, shape, bytes): &PtTensor| {
+            (name.clone(), to, shape.clone(), bytes.as_chunks().0.iter().flat_map(|b| value(f32::from_le_bytes(*b))).collect())
+        };
         tensors.iter().map(convert).collect::<Vec<PtTensor>>()
     };
     for (stored, computed, allowed) in [
@@ -137,7 +141,10 @@ fn wrong_checkpoints_are_refused_by_tensor() {
     names(nan, &["weight_hh_l0", "NaN", "element 2"]);
     let v = at("decoder.model.0.weight_v");
     names(damaged(&|t| t[v].3.fill(0)), &["decoder.model.0.weight_v", "norm"]);
-    names(damaged(&|t| t.push(("decoder.model.9.alpha".into(), StoredDtype::F32, vec![1], vec![0; 4]))), &["decoder.model.9.alpha", "no place"]);
+    names(
+        damaged(&|t| t.push(("decoder.model.9.alpha".into(), StoredDtype::F32, vec![1], vec![0; 4]))),
+        &["decoder.model.9.alpha", "no place"],
+    );
     names(damaged(&|t| t[hh] = (t[hh].0.clone(), StoredDtype::I64, vec![44, 11], vec![0; 44 * 11 * 8])), &["weight_hh_l0", "I64"]);
     // A second group of LSTMs, which no released model has.
     let second = ("decoder.mem_layers.0.lstm_list1.1.bias_hh_l0".to_string(), StoredDtype::F32, vec![44], vec![0; 176]);
@@ -217,7 +224,8 @@ fn wrong_yaml_is_refused_and_both_spellings_of_the_fields_are_read() {
     names(read("just words").unwrap_err(), &["codec_config", "missing"]);
     names(read("other_config: {a: 1}").unwrap_err(), &["codec_config", "other_config"]);
     names(read("codec_config: 3").unwrap_err(), &["config.yaml", "invalid type"]);
-    let bomb = (0..30).fold("a0: &a0 [x]\n".to_string(), |text, i| text + &format!("a{}: &a{} [*a{i}, *a{i}, *a{i}, *a{i}]\n", i + 1, i + 1));
+    let bomb =
+        (0..30).fold("a0: &a0 [x]\n".to_string(), |text, i| text + &format!("a{}: &a{} [*a{i}, *a{i}, *a{i}, *a{i}]\n", i + 1, i + 1));
     names(read(&bomb).unwrap_err(), &["config.yaml", "no YAML"]);
     let published = "codec_config:\n  ckpt_path: ckpts/x.pt\n  codec_dimension: 6\n  codec_dec_ratios: [3, 2]\n  decoder_dim: 8\n  semantic_dim: 5\n  decoder_type: 24k\n  codec_codebook_size: 7\n  codec_codebook_search_dim: 4\n  codec_codebooks: 3\n  semantic_token_nums: 50\n";
     let constructor = "codec_config: {ckpt_path: ckpts/x.pt, latent_dim: 6, decoder_rates: [3, 2], decoder_dim: 8, semantic_dim: 5, decoder_type: '24k', codebook_size: 7, codebook_dim: 4, n_codebooks: 3, semantic_token_nums: 50}";
@@ -241,7 +249,14 @@ fn ids_that_no_table_has_never_stop_the_sound() {
     let config = decoder_config("24k");
     let (decoder, ids) = (AudioDecoder::load(&Weights::random(1, &Device::flex()), &config).unwrap(), CodecIds::new(&config));
     let (mut state, mut last) = (decoder.start(), None);
-    let rows = [vec![2, 3, 3, 3], vec![40, 50, 81, 8223], vec![i64::MIN, i64::MAX, -1_000_013, 0], vec![], vec![33, 32, 80, 33], vec![81, 80, 80, 80, 80, 80]];
+    let rows = [
+        vec![2, 3, 3, 3],
+        vec![40, 50, 81, 8223],
+        vec![i64::MIN, i64::MAX, -1_000_013, 0],
+        vec![],
+        vec![33, 32, 80, 33],
+        vec![81, 80, 80, 80, 80, 80],
+    ];
     let mut samples = 0;
     for row in &rows {
         let read = ids.read(last.as_ref(), row);
@@ -256,9 +271,12 @@ fn ids_that_no_table_has_never_stop_the_sound() {
 fn wrong_tokenizer_configs_are_refused_by_field() {
     let (acoustic, semantic) = tokenizer_fields();
     let file = Path::new("encoder.yaml");
-    for (field, value, found) in
-        [("encoder_dim", json!(0), "out of range"), ("codec_enc_ratios", json!([0]), "multiply to 0"), ("input_sample_rate", json!(0), "out of range"), ("warp", json!(1), "unknown key")]
-    {
+    for (field, value, found) in [
+        ("encoder_dim", json!(0), "out of range"),
+        ("codec_enc_ratios", json!([0]), "multiply to 0"),
+        ("input_sample_rate", json!(0), "out of range"),
+        ("warp", json!(1), "unknown key"),
+    ] {
         let mut fields = acoustic.clone();
         fields[field] = value;
         names(EncoderConfig::from_value(file, fields).unwrap_err(), &["encoder.yaml", field, found]);
@@ -302,7 +320,11 @@ fn tokenizer_folder() -> (TempDir, PathBuf) {
     let tokenizer = AudioTokenizer::load(&weights, &acoustic, &config, folder.path()).unwrap();
     // Saved part by part, as modules are, then joined.
     let mut tensors = Vec::new();
-    for part in [weights_of(&weights, &tokenizer.acoustic), weights_of(&weights, &tokenizer.quantizer), weights_of(&weights, &tokenizer.semantic.encoder)] {
+    for part in [
+        weights_of(&weights, &tokenizer.acoustic),
+        weights_of(&weights, &tokenizer.quantizer),
+        weights_of(&weights, &tokenizer.semantic.encoder),
+    ] {
         tensors.extend(part);
     }
     std::fs::write(folder.path().join("encoder.pt"), pt_file(&tensors)).unwrap();
@@ -313,7 +335,17 @@ fn weights_of(weights: &Weights, module: &impl burn::module::Module) -> Vec<PtTe
     let file = tempfile::Builder::new().suffix(".safetensors").tempfile().unwrap();
     weights.save(module, file.path(), StoredDtype::F32).unwrap();
     let saved = Checkpoint::open(file.path()).unwrap();
-    saved.names().map(|name| (name.to_string(), saved.get(name).unwrap().dtype, saved.get(name).unwrap().shape.clone(), saved.bytes(name, &saved.get(name).unwrap().shape).unwrap().1.into_owned())).collect()
+    saved
+        .names()
+        .map(|name| {
+            (
+                name.to_string(),
+                saved.get(name).unwrap().dtype,
+                saved.get(name).unwrap().shape.clone(),
+                saved.bytes(name, &saved.get(name).unwrap().shape).unwrap().1.into_owned(),
+            )
+        })
+        .collect()
 }
 
 fn open_tokenizer(file: &Path) -> Result<AudioTokenizer, LoadError> {
@@ -344,7 +376,10 @@ fn clips_that_are_empty_or_too_long_are_refused_and_short_ones_are_not() {
     assert_eq!(codes.frames(&ids).unwrap().len(), codes.semantic.len().min(codes.acoustic[0].len()));
     let mut small = fields("24k");
     (small["codec_codebook_size"], small["semantic_token_nums"]) = (json!(1), json!(1));
-    names(codes.frames(&CodecIds::new(&DecoderConfig::from_value(Path::new("config.yaml"), small).unwrap())).unwrap_err(), &["expected 0 to 0"]);
+    names(
+        codes.frames(&CodecIds::new(&DecoderConfig::from_value(Path::new("config.yaml"), small).unwrap())).unwrap_err(),
+        &["expected 0 to 0"],
+    );
 }
 
 #[test]
@@ -370,7 +405,16 @@ fn a_tokenizer_needs_all_its_files_and_they_must_belong_together() {
     // Without statistics in the checkpoint, the file that the config names is needed.
     let checkpoint = Checkpoint::open(&folder.path().join("encoder.pt")).unwrap();
     let keep = checkpoint.names().filter(|name| !name.contains("cmvn"));
-    let tensors: Vec<PtTensor> = keep.map(|name| (name.to_string(), StoredDtype::F32, checkpoint.get(name).unwrap().shape.clone(), checkpoint.bytes(name, &checkpoint.get(name).unwrap().shape).unwrap().1.into_owned())).collect();
+    let tensors: Vec<PtTensor> = keep
+        .map(|name| {
+            (
+                name.to_string(),
+                StoredDtype::F32,
+                checkpoint.get(name).unwrap().shape.clone(),
+                checkpoint.bytes(name, &checkpoint.get(name).unwrap().shape).unwrap().1.into_owned(),
+            )
+        })
+        .collect();
     std::fs::write(folder.path().join("encoder.pt"), pt_file(&tensors)).unwrap();
     names(open_tokenizer(&file).map(|_| ()).unwrap_err(), &["stats.npy", "cannot be read"]);
 }

@@ -78,6 +78,9 @@ fn every_parameter_but_the_selection_bias_gets_the_gradient_that_a_nudge_measure
         let nudge = 1e-2 / gradient.abs().max(1.0);
         let measured = |by: f32| loss(&model.clone().map(&mut Nudge { id, at, by }), &x, width, &device).into_scalar::<f32>();
         let slope = (f64::from(measured(nudge)) - f64::from(measured(-nudge))) / (2.0 * f64::from(nudge));
-        assert!((slope - f64::from(gradient)).abs() < 0.05 * f64::from(gradient.abs()) + 0.02, "parameter {id} {shape:?}: gradient {gradient}, measured {slope}");
+        assert!(
+            (slope - f64::from(gradient)).abs() < 0.05 * f64::from(gradient.abs()) + 0.02,
+            "parameter {id} {shape:?}: gradient {gradient}, measured {slope}"
+        );
     }
 }

@@ -50,7 +50,11 @@ fn play(engine: &mut BurnEngine, events: &[Event], expected: &mut [Expected]) {
             Event::Step(plan) => {
                 let plan: Vec<Work> = plan
                     .iter()
-                    .map(|(session, count)| Work { session: expected[*session].id, rows: rows(engine, *count, (time * 10 + session) as u64), read: Read::All })
+                    .map(|(session, count)| Work {
+                        session: expected[*session].id,
+                        rows: rows(engine, *count, (time * 10 + session) as u64),
+                        read: Read::All,
+                    })
                     .collect();
                 for (work, answer) in plan.iter().zip(engine.step(&plan)) {
                     let session = expected.iter_mut().find(|e| e.id == work.session).unwrap();

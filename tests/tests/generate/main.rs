@@ -51,7 +51,9 @@ fn run_text(model: &Path, conversation: &str, options: &Options) -> Result<Outco
 
 /// Positions of the prompt of one user turn; the reply is cut at once.
 fn prompt_rows(model: &Path, items: &str) -> usize {
-    run_text(model, &user(items), &Options { reply: ReplyOptions { steps_max: 1, ..WRITTEN.reply }, ..WRITTEN }).expect("the items are fine").prompt_rows
+    run_text(model, &user(items), &Options { reply: ReplyOptions { steps_max: 1, ..WRITTEN.reply }, ..WRITTEN })
+        .expect("the items are fine")
+        .prompt_rows
 }
 
 /// A file that ffmpeg makes, as a JSON string.

@@ -63,7 +63,12 @@ fn values(parts: impl IntoIterator<Item = Option<Tensor<2>>>) -> Vec<f32> {
 }
 
 /// Runs rows in pieces through `advance(state, piece, end)`, and in one piece; compares.
-fn law<S>(x: &Tensor<2>, pieces: &[usize], start: impl Fn() -> S, advance: impl Fn(&mut S, Option<Tensor<2>>, bool) -> Option<Tensor<2>>) -> f64 {
+fn law<S>(
+    x: &Tensor<2>,
+    pieces: &[usize],
+    start: impl Fn() -> S,
+    advance: impl Fn(&mut S, Option<Tensor<2>>, bool) -> Option<Tensor<2>>,
+) -> f64 {
     let whole = values([advance(&mut start(), Some(x.clone()), true)]);
     let (mut state, mut from) = (start(), 0);
     let mut parts = Vec::new();
@@ -216,7 +221,12 @@ fn gradients_reach_every_parameter_and_the_differentiated_values_are_the_same() 
         let recurrent = decoder.memory.lstm1.weight_hh.val().grad(&grads).expect("the first LSTM takes part");
         let frequency = decoder.blocks[1].units[2].snake_mid.alpha.val().grad(&grads).expect("the last block's snakes take part");
         let phases = decoder.blocks[0].upsample.weight.val().grad(&grads).expect("transposed convolutions take part");
-        for (what, largest) in [("first", first.abs().max()), ("recurrent", recurrent.abs().max()), ("alpha", frequency.abs().max()), ("phases", phases.abs().max())] {
+        for (what, largest) in [
+            ("first", first.abs().max()),
+            ("recurrent", recurrent.abs().max()),
+            ("alpha", frequency.abs().max()),
+            ("phases", phases.abs().max()),
+        ] {
             let largest = largest.into_scalar::<f32>();
             assert!(largest.is_finite() && largest > 0.0, "{what}: {largest}");
         }
@@ -237,7 +247,11 @@ fn ten_minutes_of_speech_hold_no_more_than_the_first_seconds() {
             if t == SETTLED {
                 held = state.bytes();
             }
-            assert!(t < SETTLED || state.bytes() == held, "{decoder_type}: {} bytes after {t} frames, {held} after {SETTLED}", state.bytes());
+            assert!(
+                t < SETTLED || state.bytes() == held,
+                "{decoder_type}: {} bytes after {t} frames, {held} after {SETTLED}",
+                state.bytes()
+            );
         }
     }
 }

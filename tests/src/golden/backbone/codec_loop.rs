@@ -81,7 +81,11 @@ fn none_is_minus_one(values: Vec<i64>) -> Vec<i64> {
 pub fn audio_heads_loop(golden: &Golden, device: &Device) -> Result<Report> {
     let mut report = Report::default();
     let weights = Weights::from_checkpoint(golden.tensors(), device, DType::F32);
-    let (codes, width, heads) = (number(golden, "/config/audio_vocab")? as usize, number(golden, "/config/hidden")? as usize, number(golden, "/config/heads")? as usize);
+    let (codes, width, heads) = (
+        number(golden, "/config/audio_vocab")? as usize,
+        number(golden, "/config/hidden")? as usize,
+        number(golden, "/config/heads")? as usize,
+    );
     let run = Loop {
         head: CodecHead::load(&weights, heads, codes, width)?,
         embedding: CodecEmbedding::load(&weights, heads, codes, width)?,
@@ -90,15 +94,27 @@ pub fn audio_heads_loop(golden: &Golden, device: &Device) -> Result<Report> {
             factor: golden.field("/config/penalty")?.as_f64().context("a factor")? as f32,
             window: number(golden, "/config/window")? as usize,
         },
-        ids: ReplyIds { pause: number(golden, "/config/text_round_end")?, end: number(golden, "/config/text_final_end")?, semantic_end: number(golden, "/config/semantic_eos")? },
+        ids: ReplyIds {
+            pause: number(golden, "/config/text_round_end")?,
+            end: number(golden, "/config/text_final_end")?,
+            semantic_end: number(golden, "/config/semantic_eos")?,
+        },
     };
     let trace = run.run(&golden.floats("in.hidden")?, &ids(&golden.integers("in.text_argmax")?), device)?;
     report.close("raw logits", &trace.raw, &golden.floats("out.raw_logits")?, Tolerance::Abs(1e-4));
     report.close("penalised logits", &trace.penalised, &golden.floats("out.penalized_logits")?, Tolerance::Abs(1e-4));
     report.close("next embedding", &trace.next, &golden.floats("out.next_embedding")?, Tolerance::Abs(1e-5));
     report.equal("recorded codes", &recorded(&trace.steps), &none_is_minus_one(golden.integers("out.audio_codes")?));
-    report.equal("recorded text", &trace.steps.iter().map(|s| s.text.map_or(-1, i64::from)).collect::<Vec<_>>(), &none_is_minus_one(golden.integers("out.text_codes")?));
-    report.equal("visible text", &trace.steps.iter().map(|s| i64::from(s.emitted_text_id)).collect::<Vec<_>>(), &golden.integers("out.visible_text_ids")?);
+    report.equal(
+        "recorded text",
+        &trace.steps.iter().map(|s| s.text.map_or(-1, i64::from)).collect::<Vec<_>>(),
+        &none_is_minus_one(golden.integers("out.text_codes")?),
+    );
+    report.equal(
+        "visible text",
+        &trace.steps.iter().map(|s| i64::from(s.emitted_text_id)).collect::<Vec<_>>(),
+        &golden.integers("out.visible_text_ids")?,
+    );
     let states: Vec<(String, String, u32, i64)> = serde_json::from_value(golden.field("/states")?.clone())?;
     ensure!(states.len() == trace.steps.len(), "{} states for {} steps", states.len(), trace.steps.len());
     for (at, (step, (before, after, count, embedded))) in trace.steps.iter().zip(states).enumerate() {
@@ -117,7 +133,10 @@ pub fn omni_head(golden: &Golden, device: &Device) -> Result<Report> {
         Ok(values.chunks(shape[1] * shape[2]).map(|v| Param::from_tensor(tensor(v.to_vec(), [shape[1], shape[2]], device))).collect())
     };
     let tables = |name: &str| -> Result<Vec<Embedding>> { Ok(stacked(name)?.into_iter().map(|weight| Embedding { weight }).collect()) };
-    let head = CodecHead { audio_output_layers: stacked("audio_output_layers")?.into_iter().map(|weight| Linear { weight, bias: None }).collect(), embedding: tables("rq_embeddings")? };
+    let head = CodecHead {
+        audio_output_layers: stacked("audio_output_layers")?.into_iter().map(|weight| Linear { weight, bias: None }).collect(),
+        embedding: tables("rq_embeddings")?,
+    };
     let run = Loop {
         head,
         embedding: CodecEmbedding { audio_embeddings: tables("audio_embeddings")? },
@@ -126,12 +145,17 @@ pub fn omni_head(golden: &Golden, device: &Device) -> Result<Report> {
             factor: golden.field("/constants/repetition_penalty")?.as_f64().context("a factor")? as f32,
             window: number(golden, "/constants/window")? as usize,
         },
-        ids: ReplyIds { pause: number(golden, "/constants/pause_id")?, end: number(golden, "/constants/eos_id")?, semantic_end: number(golden, "/constants/eos_id")? },
+        ids: ReplyIds {
+            pause: number(golden, "/constants/pause_id")?,
+            end: number(golden, "/constants/eos_id")?,
+            semantic_end: number(golden, "/constants/eos_id")?,
+        },
     };
     ensure!(number(golden, "/constants/pad_id")? == PADDING_ID, "the published embedding code compares with the number {PADDING_ID}");
     let (logits, embeds) = (tolerance(golden, "logits")?, tolerance(golden, "embeds")?);
     let no_features: [Features; 0] = [];
-    let prompt = run.embedding.prompt(&run.text, &ids(&golden.integers("prompt_ids")?), &ids(&golden.integers("prompt_codecs")?), &no_features)?;
+    let prompt =
+        run.embedding.prompt(&run.text, &ids(&golden.integers("prompt_ids")?), &ids(&golden.integers("prompt_codecs")?), &no_features)?;
     report.close("prompt rows", &floats(prompt), &golden.floats("prompt_embeds")?, embeds);
 
     let steps = golden.field("/trace")?.as_array().context("a list")?;
@@ -142,8 +166,13 @@ pub fn omni_head(golden: &Golden, device: &Device) -> Result<Report> {
     report.close("next rows", &trace.next, &golden.floats("next_embeds")?, embeds);
     report.equal("recorded codes", &recorded(&trace.steps), &none_is_minus_one(golden.integers("codes_recorded")?));
     for (at, (want, (step, codes))) in steps.iter().zip(trace.steps.iter().zip(&trace.codes)).enumerate() {
-        let (before, after): ((String, u32), (String, u32)) = (serde_json::from_value(want["state_before"].clone())?, serde_json::from_value(want["state_after"].clone())?);
-        report.equal(format!("state of step {at}"), &(step.before, step.after, step.count), &(stage(&before.0)?, stage(&after.0)?, after.1));
+        let (before, after): ((String, u32), (String, u32)) =
+            (serde_json::from_value(want["state_before"].clone())?, serde_json::from_value(want["state_after"].clone())?);
+        report.equal(
+            format!("state of step {at}"),
+            &(step.before, step.after, step.count),
+            &(stage(&before.0)?, stage(&after.0)?, after.1),
+        );
         report.equal(format!("ids of step {at}"), codes, &serde_json::from_value::<Vec<u32>>(want["head_ids"].clone())?);
         let texts = [step.text.map_or(-1, i64::from), i64::from(step.emitted_text_id), step.next.text.map_or(-1, i64::from)];
         let wanted = ["text_recorded", "text_output", "next_text_id"].map(|name| want[name].as_i64().map_or(i64::MIN, |v| v.max(-1)));
@@ -156,7 +185,11 @@ pub fn omni_head(golden: &Golden, device: &Device) -> Result<Report> {
 pub fn audio_heads(golden: &Golden, device: &Device) -> Result<Report> {
     let mut report = Report::default();
     let weights = Weights::from_checkpoint(golden.tensors(), device, DType::F32);
-    let (codes, width, heads) = (number(golden, "/config/audio_vocab")? as usize, number(golden, "/config/hidden")? as usize, number(golden, "/config/heads")? as usize);
+    let (codes, width, heads) = (
+        number(golden, "/config/audio_vocab")? as usize,
+        number(golden, "/config/hidden")? as usize,
+        number(golden, "/config/heads")? as usize,
+    );
     let (batch, window) = (number(golden, "/config/batch")? as usize, number(golden, "/config/window")? as usize);
     let head = CodecHead::load(&weights, heads, codes, width)?;
     let penalty = RepetitionPenalty { factor: golden.field("/config/penalty")?.as_f64().context("a factor")? as f32, window };
@@ -173,7 +206,12 @@ pub fn audio_heads(golden: &Golden, device: &Device) -> Result<Report> {
             penalised[logits.row].extend_from_slice(logits.penalised);
         });
         report.close(format!("{name}: raw logits"), &raw.concat(), &golden.floats(&format!("{name}.raw_logits"))?, Tolerance::Abs(1e-5));
-        report.close(format!("{name}: penalised logits"), &penalised.concat(), &golden.floats(&format!("{name}.penalised_logits"))?, Tolerance::Abs(1e-5));
+        report.close(
+            format!("{name}: penalised logits"),
+            &penalised.concat(),
+            &golden.floats(&format!("{name}.penalised_logits"))?,
+            Tolerance::Abs(1e-5),
+        );
         report.equal(format!("{name}: ids"), &chosen.concat(), &ids(&golden.integers(&format!("{name}.ids"))?));
     }
     Ok(report)

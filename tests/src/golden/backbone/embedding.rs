@@ -38,12 +38,18 @@ pub fn audio_embedding(golden: &Golden, device: &Device) -> Result<Report> {
     ensure!(number(golden, "/config/padding_idx")? == PADDING_ID, "the published embedding code compares with the number {PADDING_ID}");
     let (text_ids, codes) = (ids(&golden.integers("in.input_ids")?), ids(&golden.integers("in.codecs")?));
     let placeholder = number(golden, "/config/audio_pad_token")?;
-    for (device, dtype, within, want) in [(device, DType::F32, F32, "out.embeddings_f32"), (&Device::flex(), DType::BF16, BF16, "out.embeddings_bf16")] {
+    for (device, dtype, within, want) in
+        [(device, DType::F32, F32, "out.embeddings_f32"), (&Device::flex(), DType::BF16, BF16, "out.embeddings_bf16")]
+    {
         let codebooks = golden.shape("in.codecs")[1];
         let shape = golden.shape("audio_embeddings.0.weight");
         let weights = Weights::from_checkpoint(golden.tensors(), device, dtype);
         let embedding = CodecEmbedding::load(&weights, codebooks, shape[0], shape[1])?;
-        let text = Embedding::load(&weights.at("text_embedding.word_embeddings"), golden.shape("text_embedding.word_embeddings.weight")[0], shape[1])?;
+        let text = Embedding::load(
+            &weights.at("text_embedding.word_embeddings"),
+            golden.shape("text_embedding.word_embeddings.weight")[0],
+            shape[1],
+        )?;
         let features = features(golden, "in.audio_features", placeholder, device, dtype)?;
         let rows = embedding.prompt(&text, &text_ids, &codes, &[features])?;
         report.close(want, &floats(rows), &golden.floats(want)?, within);
@@ -57,13 +63,15 @@ pub fn embed_merge(golden: &Golden, device: &Device) -> Result<Report> {
     let dtype = DType::BF16;
     ensure!(number(golden, "/config/pad_id")? == PADDING_ID, "the published embedding code compares with the number {PADDING_ID}");
     let heads = usize::try_from(number(golden, "/config/heads")?).context("a count of heads")?;
-    let audio_embeddings = (0..heads).map(|head| table(golden, &format!("audio_embedding.{head}"), device, dtype)).collect::<Result<_>>()?;
+    let audio_embeddings =
+        (0..heads).map(|head| table(golden, &format!("audio_embedding.{head}"), device, dtype)).collect::<Result<_>>()?;
     let features = [
         features(golden, "audio_features", number(golden, "/config/audio_pad_id")?, device, dtype)?,
         features(golden, "vision_features", number(golden, "/config/image_pad_id")?, device, dtype)?,
     ];
     let text = table(golden, "text_embedding", device, dtype)?;
-    let rows = CodecEmbedding { audio_embeddings }.prompt(&text, &ids(&golden.integers("ids")?), &ids(&golden.integers("codecs")?), &features)?;
+    let rows =
+        CodecEmbedding { audio_embeddings }.prompt(&text, &ids(&golden.integers("ids")?), &ids(&golden.integers("codecs")?), &features)?;
     report.close("merged", &floats(rows), &golden.floats("merged")?, BF16);
     Ok(report)
 }

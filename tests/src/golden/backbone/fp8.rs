@@ -3,7 +3,9 @@
 use anyhow::{Context, Result};
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use caracal_cluster::backbone::LongCatFlash;
-use caracal_cluster::backbone::fp8::{Quantized, ScaleFormat, decode, dequantize_blocks, dequantize_rows, encode, quantize_blocks, quantize_rows};
+use caracal_cluster::backbone::fp8::{
+    Quantized, ScaleFormat, decode, dequantize_blocks, dequantize_rows, encode, quantize_blocks, quantize_rows,
+};
 use caracal_cluster::backbone::mla::Context as Attend;
 use caracal_cluster::backbone::projection::{Projection, Stored};
 use caracal_cluster::backbone::rope::Rope;
@@ -43,7 +45,11 @@ fn units(report: &mut Report, golden: &Golden, device: &Device) -> Result<()> {
     let decoded: Vec<f32> = (0..=255).map(decode).collect();
     report.equal("value of each code", &bits(&decoded), &bits(&with_nan(&file, "e4m3_decode")?));
     let probe = stored(&file, "e4m3_probe")?;
-    report.equal("codes of the probe", &probe.iter().map(|v| i64::from(encode(*v))).collect::<Vec<_>>(), &integers(&file, "e4m3_probe_encoded")?);
+    report.equal(
+        "codes of the probe",
+        &probe.iter().map(|v| i64::from(encode(*v))).collect::<Vec<_>>(),
+        &integers(&file, "e4m3_probe_encoded")?,
+    );
 
     let scales_within = tolerance(golden, "scales")?;
     let (w, width) = (stored(&file, "w")?, shape("w")?[1]);
@@ -58,7 +64,9 @@ fn units(report: &mut Report, golden: &Golden, device: &Device) -> Result<()> {
         let quantized = quantize_rows(&x, width, block[1], format);
         let want = codes(&file, &format!("x_fp8{suffix}"))?;
         let different: Vec<u8> = quantized.codes.iter().zip(&want).map(|(a, b)| a.abs_diff(*b)).filter(|d| *d > 0).collect();
-        let allowed = different.len() * CODES_PER_DIFFERENCE <= want.len() && different.iter().all(|d| *d == 1) && want.len() == quantized.codes.len();
+        let allowed = different.len() * CODES_PER_DIFFERENCE <= want.len()
+            && different.iter().all(|d| *d == 1)
+            && want.len() == quantized.codes.len();
         report.holds(format!("codes of x{suffix}"), allowed, format!("{} of {} differ, by {different:?}", different.len(), want.len()));
         report.close(format!("scales of x{suffix}"), &quantized.scales, &stored(&file, &format!("x_scale{suffix}"))?, scales_within);
         if format == ScaleFormat::PowerOfTwo {
@@ -80,7 +88,8 @@ fn weights_only(report: &mut Report, golden: &Golden, device: &Device) -> Result
     let weights = Weights::from_checkpoint(&checkpoint, device, DType::F32);
     let how = Stored::new(config.quantization_config.as_ref(), false);
     for name in file.names().filter(|n| n.starts_with("dequant.")) {
-        let matrix = name.strip_prefix("dequant.").and_then(|n| n.strip_suffix(".weight")).with_context(|| format!("{name} names no weight"))?;
+        let matrix =
+            name.strip_prefix("dequant.").and_then(|n| n.strip_suffix(".weight")).with_context(|| format!("{name} names no weight"))?;
         let shape = &file.get(name).expect("its own name").shape;
         let got = Projection::load(&weights.at(matrix), shape[1], shape[0], &how)?.host_weight();
         report.close(name, &got, &stored(&file, name)?, Tolerance::Abs(0.0));
@@ -94,7 +103,10 @@ fn activations_too(report: &mut Report, golden: &Golden, device: &Device) -> Res
     let file = golden.file("w8a8_prefill_ids.safetensors")?;
     let tensor = |name: &str| -> Result<Tensor<2>> {
         let values = stored(&file, name)?;
-        Ok(Tensor::from_data(TensorData::new(values.clone(), [values.len() / config.hidden_size, config.hidden_size]), (device, DType::F32)))
+        Ok(Tensor::from_data(
+            TensorData::new(values.clone(), [values.len() / config.hidden_size, config.hidden_size]),
+            (device, DType::F32),
+        ))
     };
     let layer = &model.layers[0];
     let (h, u) = (tensor("layer0.input_norm0.out")?, tensor("layer0.post_norm0.out")?);
@@ -108,9 +120,14 @@ fn activations_too(report: &mut Report, golden: &Golden, device: &Device) -> Res
         let (got, want) = (floats(got), stored(&file, name)?);
         let error = relative_l2(&got, &want);
         // A code that rounds the other way changes its own row, in attention also those after it.
-        let changed = got.chunks(config.hidden_size).zip(want.chunks(config.hidden_size)).filter(|(g, w)| relative_l2(g, w) >= BLOCK_L2[0]).count();
+        let changed =
+            got.chunks(config.hidden_size).zip(want.chunks(config.hidden_size)).filter(|(g, w)| relative_l2(g, w) >= BLOCK_L2[0]).count();
         let one_code = error < BLOCK_L2[1] && (changed <= 1 || name.contains("attn"));
-        report.holds(format!("w8a8 {name} from the golden's own input"), error < BLOCK_L2[0] || one_code, format!("relative L2 {error:.1e}, {changed} rows changed"));
+        report.holds(
+            format!("w8a8 {name} from the golden's own input"),
+            error < BLOCK_L2[0] || one_code,
+            format!("relative L2 {error:.1e}, {changed} rows changed"),
+        );
     }
 
     let input_ids = ids(&integers(&file, "input_ids")?);

@@ -81,7 +81,10 @@ impl Recorder {
 
     /// Names of `file` that were recorded.
     pub fn covers(&self, file: &Checkpoint, except: &[&str]) -> Vec<String> {
-        file.names().filter(|n| !except.contains(n) && !self.floats.contains_key(*n) && !self.choices.contains_key(*n)).map(str::to_string).collect()
+        file.names()
+            .filter(|n| !except.contains(n) && !self.floats.contains_key(*n) && !self.choices.contains_key(*n))
+            .map(str::to_string)
+            .collect()
     }
 }
 

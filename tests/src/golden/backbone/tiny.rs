@@ -22,36 +22,50 @@ pub fn run_rows(engine: &mut BurnEngine, session: SessionId, rows: &[f32], watch
     let logits = engine.text_logits(&hidden.rows);
     let (width, device) = (engine.width(), engine.model().norm.weight.val().device());
     let vocabulary = logits.len() / (hidden.rows.len() / width);
-    let logits_tensor = Tensor::<2>::from_data(TensorData::new(logits.clone(), [logits.len() / vocabulary, vocabulary]), (&device, DType::F32));
-    watcher.saw(engine.model().layers.len(), caracal_cluster::backbone::watcher::Part::TextHead, caracal_cluster::backbone::watcher::Seen::Rows(&logits_tensor));
+    let logits_tensor =
+        Tensor::<2>::from_data(TensorData::new(logits.clone(), [logits.len() / vocabulary, vocabulary]), (&device, DType::F32));
+    watcher.saw(
+        engine.model().layers.len(),
+        caracal_cluster::backbone::watcher::Part::TextHead,
+        caracal_cluster::backbone::watcher::Seen::Rows(&logits_tensor),
+    );
     Ok(logits)
 }
 
 /// An engine with room for the model's context, in blocks that the prompts do not fill evenly.
 pub fn engine(config: &BackboneConfig, model: LongCatFlash) -> BurnEngine {
     let block_tokens = 7;
-    BurnEngine::new(config, model, CacheLimits { block_tokens, blocks: 3 * config.max_position_embeddings.div_ceil(block_tokens), sessions: 8 })
+    BurnEngine::new(
+        config,
+        model,
+        CacheLimits { block_tokens, blocks: 3 * config.max_position_embeddings.div_ceil(block_tokens), sessions: 8 },
+    )
 }
 
 /// Everything of `folder/{prefix}prefill_*` and decoding, in plain form and through the engine.
-pub fn check_model(report: &mut Report, golden: &Golden, prefix: &str, config: &BackboneConfig, model: LongCatFlash, within: &dyn Fn(&str) -> Tolerance) -> Result<()> {
+pub fn check_model(
+    report: &mut Report,
+    golden: &Golden,
+    prefix: &str,
+    config: &BackboneConfig,
+    model: LongCatFlash,
+    within: &dyn Fn(&str) -> Tolerance,
+) -> Result<()> {
     let file = |name: &str| golden.file(&format!("{prefix}{name}.safetensors"));
     let prompt = file("prefill_ids")?;
     let input_ids = ids(&integers(&prompt, "input_ids")?);
     let embeds = file("prefill_embeds")?;
     let device = model.norm.weight.val().device();
     let width = config.hidden_size;
-    let inputs = [
-        ("ids", &prompt, floats(model.embed_tokens.forward(&input_ids))),
-        ("embeds", &embeds, stored(&embeds, "inputs_embeds")?),
-    ];
+    let inputs = [("ids", &prompt, floats(model.embed_tokens.forward(&input_ids))), ("embeds", &embeds, stored(&embeds, "inputs_embeds")?)];
     for (what, file, rows) in &inputs {
         let mut seen = Recorder::default();
         let x = Tensor::<2>::from_data(TensorData::new(rows.clone(), [rows.len() / width, width]), (&device, DType::F32));
         let hidden = model.offline(x, 1, &mut seen);
         model.text_logits(hidden, &mut seen);
         seen.compare(report, &format!("{prefix}{what}, plain form:"), file, within)?;
-        let missing: Vec<String> = seen.covers(file, &["input_ids", "inputs_embeds"]).into_iter().filter(|n| !n.starts_with("dequant.")).collect();
+        let missing: Vec<String> =
+            seen.covers(file, &["input_ids", "inputs_embeds"]).into_iter().filter(|n| !n.starts_with("dequant.")).collect();
         report.equal(format!("{prefix}{what}: tensors that nothing was recorded for"), &missing, &Vec::new());
     }
     let mut engine = engine(config, model);
@@ -69,7 +83,14 @@ pub fn check_model(report: &mut Report, golden: &Golden, prefix: &str, config: &
     check_decoding(report, prefix, &file("decode_greedy")?, &mut engine, &inputs[0].2, within)
 }
 
-fn check_decoding(report: &mut Report, prefix: &str, file: &Checkpoint, engine: &mut BurnEngine, prompt: &[f32], within: &dyn Fn(&str) -> Tolerance) -> Result<()> {
+fn check_decoding(
+    report: &mut Report,
+    prefix: &str,
+    file: &Checkpoint,
+    engine: &mut BurnEngine,
+    prompt: &[f32],
+    within: &dyn Fn(&str) -> Tolerance,
+) -> Result<()> {
     let want = ids(&integers(file, "tokens")?);
     let session = engine.open()?;
     let logits = run_rows(engine, session, prompt, &mut Recorder::default())?;
@@ -92,7 +113,8 @@ fn check_decoding(report: &mut Report, prefix: &str, file: &Checkpoint, engine: 
         let cache = engine.cache().read(session, index).map_err(|e| anyhow::anyhow!("{e:?}"))?;
         let latents: Vec<f32> = cache.chunks(latent + rope).flat_map(|row| &row[..latent]).copied().collect();
         // Ours keeps each turned pair in place, the golden has all first components and then all second ones.
-        let keys: Vec<f32> = cache.chunks(latent + rope).flat_map(|row| (0..2).flat_map(move |i| row[latent + i..].iter().step_by(2))).copied().collect();
+        let keys: Vec<f32> =
+            cache.chunks(latent + rope).flat_map(|row| (0..2).flat_map(move |i| row[latent + i..].iter().step_by(2))).copied().collect();
         report.close(format!("{prefix}decoding: {}", names[0]), &latents, &stored(file, &names[0])?, within(&names[0]));
         report.close(format!("{prefix}decoding: {}", names[1]), &keys, &stored(file, &names[1])?, within(&names[1]));
     }
@@ -104,7 +126,8 @@ fn check_decoding(report: &mut Report, prefix: &str, file: &Checkpoint, engine: 
 pub fn tiny(golden: &Golden, device: &Device) -> Result<Report> {
     let mut report = Report::default();
     let (config, model) = LongCatFlash::open(&golden.folder.join("checkpoint"), device, false)?;
-    let [weights, outputs, logits] = ["router.topk_weights", "layer outputs, final_norm, cache", "logits"].map(|name| tolerance(golden, name));
+    let [weights, outputs, logits] =
+        ["router.topk_weights", "layer outputs, final_norm, cache", "logits"].map(|name| tolerance(golden, name));
     let (weights, outputs, logits) = (weights?, outputs?, logits?);
     let within = |name: &str| match name {
         "logits" => logits,
