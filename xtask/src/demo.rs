@@ -28,7 +28,7 @@ pub struct Arguments {
     #[arg(long)]
     model: Option<PathBuf>,
     /// Most steps of a reply: 60 ms of speech each.
-    #[arg(long, default_value_t = 48)]
+    #[arg(long, default_value_t = 100)]
     max_steps: u32,
 }
 
