@@ -9,7 +9,8 @@ fn without_a_usable_driver_wgpu_falls_back_to_the_cpu_with_one_line() {
             .args(["--device", "wgpu", "frame_counts"])
             .env(variable, value)
             .env("VK_ICD_FILENAMES", value)
-            .env("WGPU_BACKEND", "vulkan")
+            // Mesa would otherwise answer through OpenGL.
+            .env("__EGL_VENDOR_LIBRARY_FILENAMES", value)
             .output()
             .unwrap();
         let errors = String::from_utf8_lossy(&output.stderr);

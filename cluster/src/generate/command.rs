@@ -19,7 +19,7 @@ use crate::sampler::Sampling;
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
 Examples:
-  caracal-cluster generate --model models/kitten tests/data/demo/audio_case.json
+  caracal-cluster generate --model out/demo/model tests/data/demo/audio_case.json
   caracal-cluster generate --model DIR --out replies --max-steps 400 CASE.json
   caracal-cluster generate --model DIR --text-only --temperature 0.7 --top-k 50 --seed 1 CASE.json
 
