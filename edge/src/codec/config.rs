@@ -123,7 +123,7 @@ impl DecoderConfig {
         check.rates("codec_dec_ratios", &config.rates)?;
         check.even("codec_dimension", config.latent_dim)?;
         let halved = 1usize.checked_shl(config.rates.len() as u32).unwrap_or(usize::MAX);
-        check.holds("decoder_dim", config.decoder_dim % halved == 0, || {
+        check.holds("decoder_dim", config.decoder_dim.is_multiple_of(halved), || {
             format!("{} cannot be halved by each of {} blocks; expected a multiple of {halved}", config.decoder_dim, config.rates.len())
         })?;
         Ok(config)
@@ -284,7 +284,7 @@ impl Checker<'_> {
     }
 
     pub(super) fn even(&self, field: &str, value: usize) -> Result<(), LoadError> {
-        self.holds(field, value % 2 == 0, || format!("{value} is odd; it is split into two halves"))
+        self.holds(field, value.is_multiple_of(2), || format!("{value} is odd; it is split into two halves"))
     }
 
     pub(super) fn rates(&self, field: &str, rates: &[usize]) -> Result<(), LoadError> {

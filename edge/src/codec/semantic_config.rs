@@ -187,7 +187,7 @@ impl SemanticConfig {
         ])?;
         check.rates("conv2d_stride", &config.conv2d_stride)?;
         check.even("d_model", config.d_model)?;
-        check.holds("nhead", config.d_model % config.nhead == 0, || {
+        check.holds("nhead", config.d_model.is_multiple_of(config.nhead), || {
             format!("{} heads do not divide d_model {}", config.nhead, config.d_model)
         })?;
         check.holds("feat_dim", config.feat_dim == config.fbank.num_mel_bins, || {

@@ -196,7 +196,7 @@ impl SemanticEncoder {
         let rate = |pair: usize| (-(2.0 * pair as f64) * PERIOD_MAX.ln() / width as f64).exp() as f32;
         let wave = |t: usize, column: usize| {
             let angle = f64::from(t as f32 * rate(column / 2));
-            (if column % 2 == 0 { angle.sin() } else { angle.cos() }) as f32
+            (if column.is_multiple_of(2) { angle.sin() } else { angle.cos() }) as f32
         };
         let table: Vec<f32> = (0..frames).flat_map(|t| (0..width).map(move |column| wave(t, column))).collect();
         let table = Tensor::from_data(TensorData::new(table, [frames, width]), (&x.device(), x.dtype()));

@@ -105,7 +105,7 @@ unsafe impl Send for Columns {}
 unsafe impl Sync for Columns {}
 
 fn multiply(x: &[f32], weight: Matrix, bias: Option<&[f32]>, inner: usize, outer: usize, y: &mut [f32]) {
-    let rows = if outer == 0 { 0 } else { y.len() / outer };
+    let rows = y.len().checked_div(outer).unwrap_or(0);
     assert_eq!(x.len(), rows * inner, "linear: x does not hold {rows} rows of {inner}");
     assert!(bias.is_none_or(|b| b.len() == outer), "linear: the bias does not hold {outer} values");
     let weight_len = match weight {

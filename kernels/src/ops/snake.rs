@@ -78,7 +78,7 @@ fn vector<S: Simd>(simd: S, x: S::f32s, alpha: S::f32s, inverse: S::f32s) -> S::
     const ROUND: f32 = 12_582_912.0;
     let angle = simd.mul_f32s(x, alpha);
     let turns = simd.sub_f32s(simd.mul_add_f32s(angle, splat(std::f32::consts::FRAC_1_PI), splat(ROUND)), splat(ROUND));
-    let angle = simd.mul_add_f32s(turns, splat(-3.141_592_7), angle);
+    let angle = simd.mul_add_f32s(turns, splat(-std::f32::consts::PI), angle);
     let angle = simd.mul_add_f32s(turns, splat(8.742_278e-8), angle);
     let angle = simd.mul_add_f32s(turns, splat(3.430_249e-15), angle);
     let half = splat(std::f32::consts::FRAC_PI_2);

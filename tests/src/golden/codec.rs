@@ -209,6 +209,7 @@ fn same_codes(
             wrong.push(format!("semantic frame {t}: {got} for {want}"));
         }
     }
+    #[allow(clippy::needless_range_loop, reason = "time is the second axis of all of them")]
     for t in 0..acoustic[0].len() {
         for (book, quantizer) in tokenizer.quantizer.quantizers.iter().enumerate() {
             let (got, want) = (codes.acoustic[book][t], acoustic[book][t]);

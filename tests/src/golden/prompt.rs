@@ -69,7 +69,7 @@ fn piece(tokenizer: &Tokenizer, prompt: &Prompt, rows: Range<usize>) -> Result<S
     let mut text = tokenizer.decode(&ids)?;
     for (pad, name) in [("<|audio_pad|>", "audio"), ("<|image_pad|>", "image")] {
         while let Some(start) = text.find(pad) {
-            let count = text[start..].as_bytes().chunks(pad.len()).take_while(|chunk| *chunk == pad.as_bytes()).count();
+            let count = text.as_bytes()[start..].chunks(pad.len()).take_while(|chunk| *chunk == pad.as_bytes()).count();
             text.replace_range(start..start + count * pad.len(), &format!("<{name}-placeholder={count}>"));
         }
     }

@@ -23,7 +23,7 @@ fn make(folder: &Path, name: &str, arguments: &[&str]) -> PathBuf {
 }
 
 fn open_error(path: &Path) -> String {
-    VideoFile::open(path).err().expect("the file is unusable").to_string()
+    VideoFile::open(path).map(drop).expect_err("the file is unusable").to_string()
 }
 
 #[test]
@@ -110,6 +110,6 @@ fn files_that_are_no_video_are_refused() {
     std::fs::write(&path, noise).unwrap();
     assert!(open_error(&path).contains("noise.mp4"));
     let silent = make(folder.path(), "silent.mp4", &["-f", "lavfi", "-i", "testsrc=s=64x64:d=1"]);
-    let error = VideoFile::open(&silent).unwrap().sound(5).err().expect("there is no sound").to_string();
+    let error = VideoFile::open(&silent).unwrap().sound(5).map(drop).expect_err("there is no sound").to_string();
     assert!(error.contains("silent.mp4") && error.contains("no sound track") && error.contains("use_audio_track"), "{error}");
 }
