@@ -46,7 +46,7 @@ enum Task {
     /// Time what Caracal computes, beside what the machine could do at best.
     #[command(after_help = "Examples:\n  cargo xtask bench perception --full-size\n  cargo xtask bench backbone")]
     Bench {
-        /// Passed on: `perception` or `backbone`, `--full-size`, `--device`, `--json`.
+        /// Passed on: `perception`, `backbone` or `kernels`, `--full-size`, `--device`, `--json`.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
         rest: Vec<String>,
     },

@@ -7,7 +7,9 @@ use clap::{Parser, ValueEnum};
 
 /// Times what Caracal computes, beside what this machine could do at best in the same run.
 #[derive(Parser)]
-#[command(after_help = "Examples:\n  cargo xtask bench perception --full-size\n  cargo xtask bench backbone --json")]
+#[command(
+    after_help = "Examples:\n  cargo xtask bench perception --full-size\n  cargo xtask bench backbone --json\n  cargo xtask bench kernels"
+)]
 struct Arguments {
     /// What to time.
     #[arg(value_enum)]
