@@ -1,0 +1,1 @@
+//! What kitten can talk about: conversations as text and scenes.

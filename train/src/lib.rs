@@ -1,0 +1,19 @@
+//! How kitten is made: data, curriculum, losses and evaluation.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`domain`] | what kitten can talk about: conversations as text and scenes, training and held-out ones apart |
+//! | [`voices`] | spoken sentences: synthesisers, and what rooms and microphones do to them |
+//! | [`ears`] | audio encoder with CTC, and its projector |
+//! | [`eyes`] | drawn pictures and clips, ViT and its projector |
+//! | [`codec`] | semantic tokenizer, quantizer, decoder: speech ⇄ codes |
+//! | [`brain`] | the language model: text, codes, what is heard and seen |
+//! | [`stage`] | what every stage of the training shares: where files lie, learning rate, progress, stopping and going on |
+
+pub mod brain;
+pub mod codec;
+pub mod domain;
+pub mod ears;
+pub mod eyes;
+pub mod stage;
+pub mod voices;

@@ -1,0 +1,45 @@
+//! `caracal-train`: makes kitten, one part at a time or all in order.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use caracal_train::stage::Folders;
+use caracal_train::{brain, codec, ears, eyes};
+use clap::{Parser, Subcommand};
+
+/// Makes kitten: data, training, evaluation. Every part can be stopped and goes on where it was.
+#[derive(Parser)]
+#[command(version, about)]
+struct Arguments {
+    /// Where the checkpoint lies.
+    #[arg(long, default_value = "models/kitten", global = true)]
+    model: PathBuf,
+    /// Where data and states of the training lie; all of it can be made again.
+    #[arg(long, default_value = "target/kitten", global = true)]
+    work: PathBuf,
+    #[command(subcommand)]
+    part: Part,
+}
+
+#[derive(Subcommand)]
+enum Part {
+    /// The codec: semantic tokenizer, quantizer, decoder.
+    Codec(codec::Options),
+    /// The audio encoder and its projector.
+    Ears(ears::Options),
+    /// The ViT and its projector.
+    Eyes(eyes::Options),
+    /// The language model.
+    Brain(brain::Options),
+}
+
+fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    let folders = Folders { model: arguments.model, work: arguments.work };
+    match &arguments.part {
+        Part::Codec(options) => codec::run(options, &folders),
+        Part::Ears(options) => ears::run(options, &folders),
+        Part::Eyes(options) => eyes::run(options, &folders),
+        Part::Brain(options) => brain::run(options, &folders),
+    }
+}

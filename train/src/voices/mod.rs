@@ -1,0 +1,1 @@
+//! Spoken sentences for training: synthesisers and augmentation.
