@@ -1,4 +1,14 @@
 //! Seeing: drawn pictures and clips, training of the ViT and its projector.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `scene`, `clip` | what a picture or a short video shows, and the wall between training and evaluation |
+//! | `words`, `questions` | what is asked about them, and the answers |
+
+pub mod clip;
+pub mod questions;
+pub mod scene;
+mod words;
 
 use anyhow::Result;
 
