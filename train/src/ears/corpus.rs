@@ -14,11 +14,15 @@ use crate::voices::listening::Listening;
 use crate::voices::voice::Voice;
 
 /// Shards of 500 rendered sentences.
-const SHARDS: usize = 5;
+const SHARDS: usize = 40;
 /// What the sentences and their voices are drawn from.
 const SEED: u64 = 11;
 /// Longest utterance of a batch, in rows of 80 ms: longer ones are drawn again.
-const ROWS_MAX: usize = 90;
+const ROWS_MAX: usize = 130;
+/// Share of utterances of which a band of frequencies is hidden, so that no word hangs on one band of one voice.
+const HIDDEN_SHARE: f64 = 0.5;
+/// Most mel bands that are hidden.
+const HIDDEN_BANDS_MAX: usize = 14;
 
 /// What the encoder learns from.
 pub struct Corpus {
@@ -86,8 +90,34 @@ impl Corpus {
             let index = rng.random_range(0..entries.len());
             let heard = Waveform::new(self.listening.heard(index, rng)?)?;
             if (1..=ROWS_MAX as u64).contains(&front_end.count(heard.samples().len() as u64)) {
-                return Ok((front_end.offline(&heard), self.units.encode(&entries[index].text)?));
+                let mut features = front_end.offline(&heard);
+                if rng.random_bool(HIDDEN_SHARE) {
+                    hide_band(&mut features, front_end.fbank().bins(), rng);
+                }
+                return Ok((features, self.units.encode(&entries[index].text)?));
             }
         }
+    }
+}
+
+/// Puts neighbouring bands of normalised features at their mean.
+fn hide_band(features: &mut [f32], bands: usize, rng: &mut StdRng) {
+    let count = rng.random_range(1..=HIDDEN_BANDS_MAX.min(bands));
+    let first = rng.random_range(0..=bands - count);
+    features.chunks_exact_mut(bands).for_each(|row| row[first..first + count].fill(0.0));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_band_is_hidden_in_every_row() {
+        let mut features = vec![1.0; 20 * 30];
+        hide_band(&mut features, 20, &mut StdRng::seed_from_u64(1));
+        let hidden: Vec<bool> = features[..20].iter().map(|v| *v == 0.0).collect();
+        let count = hidden.iter().filter(|h| **h).count();
+        assert!((1..=HIDDEN_BANDS_MAX).contains(&count));
+        assert!(features.chunks(20).all(|row| row.iter().zip(&hidden).all(|(v, h)| (*v == 0.0) == *h)));
     }
 }

@@ -4,10 +4,15 @@ use rand::Rng;
 use rand::rngs::StdRng;
 
 use super::units::Units;
+use crate::domain::conversation::words;
 use crate::domain::{Conversation, Split};
+use crate::eyes::questions::{clip_case, picture_case};
+use crate::eyes::scene;
 
 /// Longest conversation that a sentence is taken from: later questions rest on what was told.
 const EXCHANGES_MAX: usize = 3;
+/// Share of sentences that ask about a picture or a clip.
+const SEEN_SHARE: f64 = 0.28;
 /// Sentences whose words are the vocabulary: so many that a word that kitten knows is not missed.
 const VOCABULARY_SENTENCES: usize = 60_000;
 /// What the vocabulary is drawn from.
@@ -22,9 +27,23 @@ const SOUND_ALIKE: [&str; 3] = ["to", "for", "too"];
 
 /// Something that a user says.
 pub fn said(rng: &mut StdRng, split: Split) -> String {
+    if rng.random_bool(SEEN_SHARE) {
+        return about_what_is_seen(rng, split);
+    }
     let exchanges = rng.random_range(1..=EXCHANGES_MAX);
     let conversation = Conversation::draw(rng, exchanges, split);
     conversation.exchanges.into_iter().next_back().expect("a conversation has an exchange").user
+}
+
+/// A question about a picture or a clip: to the ears only its words matter, not what is seen.
+fn about_what_is_seen(rng: &mut StdRng, split: Split) -> String {
+    loop {
+        let question = if rng.random_bool(0.65) { picture_case(rng, scene::Split::Train).1 } else { clip_case(rng, scene::Split::Train).1 };
+        let spoken = words(&question);
+        if Split::of(&spoken) == split {
+            return spoken;
+        }
+    }
 }
 
 /// A sentence of the encoder's training: one that a user says, or words in any order.

@@ -52,7 +52,8 @@ pub fn run(folders: &Folders, corpus: &Corpus, steps: usize) -> Result<()> {
         None => Weights::random(WEIGHTS_SEED, &device),
     };
     let mut encoder = AudioEncoder::load(&weights, &config)?;
-    let optimizer = AdamWConfig::new().with_epsilon(1e-8).with_weight_decay(0.01).with_grad_clipping(Some(GradientClippingConfig::Norm(1.0)));
+    let optimizer =
+        AdamWConfig::new().with_epsilon(1e-8).with_weight_decay(0.01).with_grad_clipping(Some(GradientClippingConfig::Norm(1.0)));
     let mut optimizer = optimizer.init();
     let rate = LearningRate { peak: RATE, floor: 0.02, warmup: 300, steps };
 

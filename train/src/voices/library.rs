@@ -133,8 +133,7 @@ mod tests {
     fn what_was_written_is_read_back() {
         let folder = std::env::temp_dir().join(format!("caracal-library-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
-        let rendered: Vec<_> =
-            (0..SHARD).map(|i| (format!("sentence {i}"), "flite slt".to_string(), vec![i as i16; i % 7])).collect();
+        let rendered: Vec<_> = (0..SHARD).map(|i| (format!("sentence {i}"), "flite slt".to_string(), vec![i as i16; i % 7])).collect();
         write_shard(&folder.join("test-0000.json"), &folder.join("test-0000.pcm"), rendered).unwrap();
         let plan = |_: &mut StdRng| -> (String, Voice) { panic!("nothing is missing") };
         let library = Library::open(&folder, "test", 1, 1, plan, |_| ()).unwrap();

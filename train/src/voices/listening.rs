@@ -54,9 +54,8 @@ impl Listening {
         let surroundings = |seed: u64| {
             let mut rng = StdRng::seed_from_u64(seed);
             let count = library.entries().len();
-            let speech: Vec<Vec<f32>> = (0..BABBLE_UTTERANCES)
-                .map(|_| Ok(from_pcm(&library.samples(rng.random_range(0..count))?)))
-                .collect::<Result<_>>()?;
+            let speech: Vec<Vec<f32>> =
+                (0..BABBLE_UTTERANCES).map(|_| Ok(from_pcm(&library.samples(rng.random_range(0..count))?))).collect::<Result<_>>()?;
             Ok::<_, anyhow::Error>(Surroundings::new(&speech, &mut rng))
         };
         let (training, evaluation) = (surroundings(TRAINING_SEED)?, surroundings(EVALUATION_SEED)?);
