@@ -10,7 +10,7 @@
 //! | [`cmvn`] | mean and variance normalisation from a statistics file |
 //! | [`splice`] | neighbours side by side, one every 80 ms |
 //! | [`preprocessor_config`], [`front_end`] | all of these as one streaming value |
-//! | [`audio_encoder_config`], [`fsmn_layer`], [`audio_encoder`] | the streaming FSMN encoder |
+//! | [`audio_encoder_config`], [`fsmn_layer`], [`audio_encoder`], `joined_clips` | the streaming FSMN encoder |
 //! | [`audio_projector`] | from its width to the language model's |
 //! | [`audio_perception`] | front end, encoder and projector of one model folder |
 
@@ -24,6 +24,7 @@ pub mod fbank;
 mod frame_window;
 pub mod front_end;
 pub mod fsmn_layer;
+mod joined_clips;
 pub mod preprocessor_config;
 pub mod read;
 pub mod resampler;

@@ -1,4 +1,22 @@
-//! Hearing: training of the audio encoder and its projector.
+//! Hearing: training of the audio encoder with CTC, and its evaluation.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | [`sentences`] | what is said in training, and what only in the evaluation |
+//! | [`units`] | the words that the CTC head tells apart |
+//! | [`layout`] | the files of `audio/` beside the weights: both configs and the statistics |
+//! | [`corpus`] | spoken training sentences and their surroundings, as batches |
+//! | [`training`] | the loop |
+//! | [`evaluation`] | word error rates through the streaming path |
+//! | [`features`] | what the trained encoder hears, for the language model's stages |
+
+pub mod corpus;
+pub mod evaluation;
+pub mod features;
+pub mod layout;
+pub mod sentences;
+pub mod training;
+pub mod units;
 
 use anyhow::Result;
 
@@ -6,12 +24,30 @@ use crate::stage::Folders;
 
 /// What to do in this part of the training.
 #[derive(clap::Args, Debug)]
-pub struct Options {}
+pub struct Options {
+    /// Only measure the encoder that is there.
+    #[arg(long)]
+    evaluate: bool,
+    /// Only render the spoken sentences.
+    #[arg(long, conflicts_with = "evaluate")]
+    render: bool,
+    /// Steps of training.
+    #[arg(long, default_value_t = training::STEPS)]
+    steps: usize,
+}
 
 /// Runs the part's stages, or goes on with them.
 ///
 /// # Errors
 /// When data cannot be made, or a file not be read or written.
-pub fn run(_options: &Options, _folders: &Folders) -> Result<()> {
-    Ok(())
+pub fn run(options: &Options, folders: &Folders) -> Result<()> {
+    if options.evaluate {
+        return evaluation::print(folders);
+    }
+    let corpus = corpus::Corpus::open(folders)?;
+    if options.render {
+        return Ok(());
+    }
+    training::run(folders, &corpus, options.steps)?;
+    evaluation::print(folders)
 }
