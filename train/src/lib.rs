@@ -9,6 +9,7 @@
 //! | [`codec`] | semantic tokenizer, quantizer, decoder: speech ⇄ codes |
 //! | [`ctc`] | the loss that aligns sounds with what they say |
 //! | [`brain`] | the language model: text, codes, what is heard and seen |
+//! | [`evaluate`] | what kitten can and cannot do, along the whole path |
 //! | [`stage`] | what every stage of the training shares: where files lie, learning rate, progress, stopping and going on |
 
 pub mod brain;
@@ -16,6 +17,7 @@ pub mod codec;
 pub mod ctc;
 pub mod domain;
 pub mod ears;
+pub mod evaluate;
 pub mod eyes;
 pub mod stage;
 pub mod voices;
