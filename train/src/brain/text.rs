@@ -1,9 +1,9 @@
 //! First stage: conversations in writing, one to four exchanges, words as spoken and as typed.
 
 use anyhow::Result;
+use burn::grad_clipping::GradientClippingConfig;
 use burn::module::Module;
 use burn::optim::{AdamWConfig, GradientsParams};
-use burn::grad_clipping::GradientClippingConfig;
 use burn::tensor::Device;
 use rand::Rng;
 use rand::SeedableRng;
@@ -66,11 +66,7 @@ pub fn run(folders: &Folders, steps: usize) -> Result<()> {
 
 /// AdamW as all stages use it.
 pub fn optimiser() -> burn::optim::ModuleOptimizer {
-    AdamWConfig::new()
-        .with_beta_2(0.98)
-        .with_weight_decay(0.02)
-        .with_grad_clipping(Some(GradientClippingConfig::Norm(1.0)))
-        .init()
+    AdamWConfig::new().with_beta_2(0.98).with_weight_decay(0.02).with_grad_clipping(Some(GradientClippingConfig::Norm(1.0))).init()
 }
 
 /// Conversations of about `rows` rows in all.
