@@ -60,9 +60,8 @@ impl Batch {
     /// # Panics
     /// When the perceived rows do not fit, which [`super::sample::Sampler`] has checked.
     pub fn embed(&self, brain: &Brain, markers: &Markers, heard: usize, device: &Device) -> Tensor<2> {
-        let tensor = |values: &[f32], width: usize| {
-            Tensor::<2>::from_data(TensorData::new(values.to_vec(), [values.len() / width, width]), device)
-        };
+        let tensor =
+            |values: &[f32], width: usize| Tensor::<2>::from_data(TensorData::new(values.to_vec(), [values.len() / width, width]), device);
         let mut features = Vec::new();
         if !self.audio.is_empty() {
             features.push(Features { placeholder: markers.audio_pad, rows: brain.ears.forward(tensor(&self.audio, heard)) });

@@ -102,11 +102,7 @@ impl Sampler {
 
 fn target(row: &Row) -> Target {
     let spoken = row.codes[0] != CODE_PAD;
-    Target {
-        text: (row.text != TEXT_PAD).then_some(row.text),
-        codes: row.codes.map(|code| (code != CODE_PAD).then_some(code)),
-        spoken,
-    }
+    Target { text: (row.text != TEXT_PAD).then_some(row.text), codes: row.codes.map(|code| (code != CODE_PAD).then_some(code)), spoken }
 }
 
 /// A user's turn in writing.

@@ -19,7 +19,8 @@ pub const SEED: u64 = 20;
 pub fn write(folder: &Path) -> Result<()> {
     let tokenizer = caracal_cluster::tokenizer::Tokenizer::load(folder)?;
     let file = folder.join("config.json");
-    std::fs::write(&file, format!("{:#}\n", config(tokenizer.vocabulary()))).with_context(|| format!("{}: cannot be written", file.display()))
+    std::fs::write(&file, format!("{:#}\n", config(tokenizer.vocabulary())))
+        .with_context(|| format!("{}: cannot be written", file.display()))
 }
 
 fn config(vocabulary: usize) -> Value {

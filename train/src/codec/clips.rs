@@ -35,7 +35,8 @@ impl Clip {
         let file = || format!("{}: no 16-bit WAV file", spoken.wav.display());
         let mut reader = hound::WavReader::open(&spoken.wav).with_context(file)?;
         let rate = reader.spec().sample_rate;
-        let samples = reader.samples::<i16>().map(|s| s.map(|s| f32::from(s) / 32768.0)).collect::<Result<Vec<_>, _>>().with_context(file)?;
+        let samples =
+            reader.samples::<i16>().map(|s| s.map(|s| f32::from(s) / 32768.0)).collect::<Result<Vec<_>, _>>().with_context(file)?;
         let waveform = Waveform::new(samples)?;
         let mut low = sinc_resample(&waveform, rate, LOW_RATE)?.into_samples();
         let mut high = sinc_resample(&waveform, rate, HIGH_RATE)?.into_samples();

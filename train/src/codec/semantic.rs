@@ -6,7 +6,6 @@
 use std::path::Path;
 
 use anyhow::Result;
-use burn::module::Param;
 use burn::optim::{AdamWConfig, GradientsParams};
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use caracal_edge::codec::semantic_tokenizer::SemanticEncoder;
@@ -74,14 +73,14 @@ pub fn train(folders: &Folders, shapes: &Shapes, clips: &[Clip], held_out: &[Cli
         let batch: Vec<(Tensor<2>, &[u32])> = (0..BATCH)
             .map(|_| {
                 let clip = rng.random_range(0..clips.len());
-                let features = roughen(&features.clips[clip], features.bands, &mut rng);
-                (logits(&network, features, 80, &device), labels[clip].as_slice())
+                let vectors = roughen(&features.clips[clip], features.bands, &mut rng);
+                (logits(&network, vectors, features.bands, &device), labels[clip].as_slice())
             })
             .collect();
         let loss = ctc_loss(&batch);
         if let Some(surrogate) = loss.surrogate {
             let gradients = GradientsParams::from_grads(surrogate.backward(), &network);
-            network = optimizer.step(rate.at(step).into(), network, gradients);
+            network = optimizer.step(rate.at(step), network, gradients);
         }
         if stage.end_step(loss.value, &format!("skipped {}", loss.skipped)) {
             weights.save(&network, &file, StoredDtype::F32)?;
@@ -167,10 +166,4 @@ pub fn trained(folders: &Folders, shapes: &Shapes, weights: &Weights) -> Result<
     let from = SemanticTokenizer::load(&source.at("semantic_tokenizer"), &shapes.semantic, Path::new("."))?.encoder;
     let to = SemanticTokenizer::load(&weights.at("semantic_tokenizer"), &shapes.semantic, Path::new("."))?.encoder;
     Ok(super::transplant::values(&from, to))
-}
-
-/// Silences the warning that a parameter of the classifier is never read by name.
-#[allow(dead_code)]
-fn classifier(network: &Network) -> &Param<Tensor<2>> {
-    &network.1.weight
 }

@@ -76,7 +76,7 @@ pub fn write(folder: &Path) -> Result<()> {
     write(
         TOKENIZER_FILE,
         json!({"codec_config": {
-            "encoder_dim": 12, "codec_enc_ratios": [4, 5, 6, 8], "codec_dimension": LATENT, "codec_codebooks": CODEBOOKS,
+            "encoder_dim": 8, "codec_enc_ratios": [4, 5, 6, 8], "codec_dimension": LATENT, "codec_codebooks": CODEBOOKS,
             "codec_codebook_size": GROUP_CODES, "codec_codebook_search_dim": SEARCH, "input_sample_rate": 16000,
             "semantic_tokenizer_type": "semantic", "ckpt_path": format!("ckpts/{ENCODER}.pt"),
         }}),

@@ -144,8 +144,7 @@ mod tests {
     #[test]
     fn no_sentence_of_the_evaluation_is_in_the_training() {
         let learnt: HashSet<String> = drawn(Split::Training, 1).into_iter().flat_map(|c| c.exchanges).map(|e| words(&e.user)).collect();
-        let asked: HashSet<String> =
-            drawn(Split::HeldOut, 2).iter().map(|c| words(&c.exchanges.last().unwrap().user)).collect();
+        let asked: HashSet<String> = drawn(Split::HeldOut, 2).iter().map(|c| words(&c.exchanges.last().unwrap().user)).collect();
         assert!(learnt.len() > 3000 && asked.len() > 1000, "{} {}", learnt.len(), asked.len());
         assert_eq!(learnt.intersection(&asked).next(), None);
     }

@@ -4,8 +4,27 @@ use rand::Rng;
 use rand::rngs::StdRng;
 
 const SMALL: [&str; 21] = [
-    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen", "fourteen",
-    "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty",
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
+    "nineteen",
+    "twenty",
 ];
 const TENS: [&str; 10] = ["", "ten", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"];
 
@@ -51,7 +70,9 @@ mod tests {
 
     #[test]
     fn numbers_are_read_as_people_read_them() {
-        for (value, words) in [(0, "zero"), (13, "thirteen"), (20, "twenty"), (40, "forty"), (42, "forty two"), (100, "one hundred"), (-7, "minus seven")] {
+        for (value, words) in
+            [(0, "zero"), (13, "thirteen"), (20, "twenty"), (40, "forty"), (42, "forty two"), (100, "one hundred"), (-7, "minus seven")]
+        {
             assert_eq!(number(value), words);
         }
     }

@@ -75,14 +75,16 @@ fn exchange_of(user: String, reply: String) -> Exchange {
 fn tell_name(rng: &mut StdRng, mind: &mut Mind) -> Exchange {
     let name = one(rng, &NAMES);
     mind.name = Some(name.to_string());
-    let told = one(rng, &["my name is", "i am", "call me", "you can call me", "people call me", "i am called", "please call me", "they call me"]);
+    let told =
+        one(rng, &["my name is", "i am", "call me", "you can call me", "people call me", "i am called", "please call me", "they call me"]);
     exchange_of(addressed(rng, format!("{told} {name}")), format!("nice to meet you, {}", proper(name)))
 }
 
 fn tell_place(rng: &mut StdRng, mind: &mut Mind) -> Exchange {
     let place = one(rng, &PLACES);
     mind.place = Some(place.to_string());
-    let told = one(rng, &["i live in", "my home is in", "i am from", "i come from", "my house is in", "i am at home in", "i have a home in"]);
+    let told =
+        one(rng, &["i live in", "my home is in", "i am from", "i come from", "my house is in", "i am at home in", "i have a home in"]);
     exchange_of(addressed(rng, format!("{told} {place}")), format!("{} is a nice place", proper(place)))
 }
 
@@ -101,7 +103,15 @@ fn tell_other(rng: &mut StdRng, mind: &mut Mind) -> Exchange {
 }
 
 fn ask_name(rng: &mut StdRng, mind: &Mind) -> Exchange {
-    let asked = ["what is my name", "who am i", "what am i called", "do you know my name", "do you remember my name", "what do people call me", "can you say my name"];
+    let asked = [
+        "what is my name",
+        "who am i",
+        "what am i called",
+        "do you know my name",
+        "do you remember my name",
+        "what do people call me",
+        "can you say my name",
+    ];
     let asked = one(rng, &asked).to_string();
     let reply = match &mind.name {
         Some(name) => format!("your name is {}", proper(name)),
@@ -111,7 +121,15 @@ fn ask_name(rng: &mut StdRng, mind: &Mind) -> Exchange {
 }
 
 fn ask_place(rng: &mut StdRng, mind: &Mind) -> Exchange {
-    let asked = ["where do i live", "where is my home", "where am i from", "do you know where i live", "do you remember where i live", "where is my house", "what is my home town"];
+    let asked = [
+        "where do i live",
+        "where is my home",
+        "where am i from",
+        "do you know where i live",
+        "do you remember where i live",
+        "where is my house",
+        "what is my home town",
+    ];
     let asked = one(rng, &asked).to_string();
     let reply = match &mind.place {
         Some(place) => format!("you live in {}", proper(place)),

@@ -15,7 +15,26 @@ pub fn exchange(rng: &mut StdRng, _mind: &mut Mind) -> Exchange {
     let user = if rng.random_bool(0.5) {
         (0..rng.random_range(3..=6)).map(|_| known_word(rng)).collect::<Vec<_>>().join(" ")
     } else {
-        let thing = one(rng, &["weather", "news", "moon", "president", "train", "bank", "film", "football", "computer", "school", "doctor", "ocean", "mountain", "price", "world"]);
+        let thing = one(
+            rng,
+            &[
+                "weather",
+                "news",
+                "moon",
+                "president",
+                "train",
+                "bank",
+                "film",
+                "football",
+                "computer",
+                "school",
+                "doctor",
+                "ocean",
+                "mountain",
+                "price",
+                "world",
+            ],
+        );
         let about = match rng.random_range(0..8) {
             0 => format!("what do you think about the {thing}"),
             1 => format!("tell me a story about the {thing}"),

@@ -10,8 +10,17 @@ use super::{Exchange, Mind, Skill};
 
 /// What one is reminded of, besides calling somebody.
 const ERRANDS: [&str; 11] = [
-    "feed the dog", "feed the cat", "water the flowers", "buy bread", "buy milk", "close the window", "clean the kitchen", "drink water",
-    "read a book", "wash the car", "lock the door",
+    "feed the dog",
+    "feed the cat",
+    "water the flowers",
+    "buy bread",
+    "buy milk",
+    "close the window",
+    "clean the kitchen",
+    "drink water",
+    "read a book",
+    "wash the car",
+    "lock the door",
 ];
 
 /// Sets a reminder, a timer or an alarm, or asks what was set.
@@ -66,7 +75,15 @@ fn wake(rng: &mut StdRng) -> (String, String) {
 }
 
 fn asked(rng: &mut StdRng, mind: &Mind) -> (String, String) {
-    let asked = ["what do i have to do", "what must i do", "what did i want to do", "do i have to do something", "is there a reminder", "what is my reminder", "do you remember my reminder"];
+    let asked = [
+        "what do i have to do",
+        "what must i do",
+        "what did i want to do",
+        "do i have to do something",
+        "is there a reminder",
+        "what is my reminder",
+        "do you remember my reminder",
+    ];
     let asked = one(rng, &asked).to_string();
     let reply = match mind.reminders.last() {
         Some((when, what)) => format!("you wanted to {what} {when}"),

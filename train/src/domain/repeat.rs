@@ -35,8 +35,23 @@ pub fn known_word(rng: &mut StdRng) -> &'static str {
 pub fn exchange(rng: &mut StdRng, _mind: &mut Mind) -> Exchange {
     let count = rng.random_range(2..=WORDS_MAX);
     let said: Vec<&str> = (0..count).map(|_| known_word(rng)).collect();
-    let order = one(rng, &["repeat after me", "say after me", "repeat the words", "say the words", "please repeat", "please say", "repeat", "say", "can you say", "can you repeat"]);
+    let order = one(
+        rng,
+        &[
+            "repeat after me",
+            "say after me",
+            "repeat the words",
+            "say the words",
+            "please repeat",
+            "please say",
+            "repeat",
+            "say",
+            "can you say",
+            "can you repeat",
+        ],
+    );
     let user = addressed(rng, format!("{order} {}", said.join(" ")));
-    let written: Vec<String> = said.iter().map(|word| if NAMES.contains(word) || PLACES.contains(word) { proper(word) } else { word.to_string() }).collect();
+    let written: Vec<String> =
+        said.iter().map(|word| if NAMES.contains(word) || PLACES.contains(word) { proper(word) } else { word.to_string() }).collect();
     Exchange { skill: Skill::Repeat, user, reply: sentence(&written.join(" "), '.') }
 }

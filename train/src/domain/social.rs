@@ -35,14 +35,18 @@ fn greeting(rng: &mut StdRng) -> (String, &'static str) {
 }
 
 fn well_being(rng: &mut StdRng) -> String {
-    let asked = one(rng, &["how are you", "how do you do", "are you well", "how do you feel", "are you okay", "how is it going", "how is your day"]);
+    let asked = one(
+        rng,
+        &["how are you", "how do you do", "are you well", "how do you feel", "are you okay", "how is it going", "how is your day"],
+    );
     let when = one(rng, &["", "", " today", " now", " this morning", " this evening"]);
     addressed(rng, format!("{asked}{when}"))
 }
 
 fn thanks(rng: &mut StdRng) -> String {
     let words = one(rng, &["thank you", "thanks", "thank you very much", "many thanks", "thanks a lot", "thank you so much"]);
-    let what = one(rng, &["", "", " for your help", " for that", " for the answer", " for everything", " kitten", " my friend", " dear kitten"]);
+    let what =
+        one(rng, &["", "", " for your help", " for that", " for the answer", " for everything", " kitten", " my friend", " dear kitten"]);
     format!("{words}{what}")
 }
 
@@ -52,21 +56,30 @@ fn goodbye(rng: &mut StdRng) -> (String, &'static str) {
         let words = one(rng, &["good night", "sleep well", "i am going to sleep", "i am going to bed"]);
         return (format!("{words}{whom}"), "Good night, sleep well.");
     }
-    let words = one(rng, &["goodbye", "bye", "bye bye", "see you later", "see you soon", "see you tomorrow", "i have to go", "i must go now"]);
+    let words =
+        one(rng, &["goodbye", "bye", "bye bye", "see you later", "see you soon", "see you tomorrow", "i have to go", "i must go now"]);
     (format!("{words}{whom}"), "Goodbye, see you soon.")
 }
 
 fn ability(rng: &mut StdRng) -> String {
     let asked = [
-        "what can you do", "what can i ask you", "how can you help me", "what do you know", "what are you good at", "what you can do",
-        "what are you able to do", "what can you do for me", "how can you help",
+        "what can you do",
+        "what can i ask you",
+        "how can you help me",
+        "what do you know",
+        "what are you good at",
+        "what you can do",
+        "what are you able to do",
+        "what can you do for me",
+        "how can you help",
     ];
     let asked = one(rng, &asked).to_string();
     question(rng, asked)
 }
 
 fn identity(rng: &mut StdRng) -> String {
-    let asked = ["who are you", "what is your name", "what are you", "what are you called", "what do people call you", "do you have a name"];
+    let asked =
+        ["who are you", "what is your name", "what are you", "what are you called", "what do people call you", "do you have a name"];
     let asked = one(rng, &asked).to_string();
     question(rng, asked)
 }

@@ -20,7 +20,14 @@ pub fn exchange(rng: &mut StdRng, _mind: &mut Mind) -> Exchange {
         1 => ("minus", a - b, [format!("subtract {} from {}", number(b), number(a)), format!("take {} from {}", number(b), number(a))]),
         _ => {
             let (a, b) = factors(rng);
-            return answer(rng, a, "times", b, a * b, &[format!("multiply {} by {}", number(a), number(b)), format!("multiply {} and {}", number(a), number(b))]);
+            return answer(
+                rng,
+                a,
+                "times",
+                b,
+                a * b,
+                &[format!("multiply {} by {}", number(a), number(b)), format!("multiply {} and {}", number(a), number(b))],
+            );
         }
     };
     answer(rng, a, operation, b, result, &orders)

@@ -116,7 +116,8 @@ fn python(folders: &Folders) -> Result<PathBuf> {
 }
 
 fn run(command: &mut Command) -> Result<()> {
-    let status = command.status().with_context(|| format!("{:?} cannot be started: is Python 3 with venv installed?", command.get_program()))?;
+    let status =
+        command.status().with_context(|| format!("{:?} cannot be started: is Python 3 with venv installed?", command.get_program()))?;
     if !status.success() {
         bail!("{command:?} ended with {status}; what it said is above. Packages come from PyPI: is the network there?");
     }
