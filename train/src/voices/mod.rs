@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`synthesiser_process`] | a synthesiser as a child process: text in, 16 kHz samples out |
 //! | [`espeak`], [`flite`] | the two Debian synthesisers and their voices |
+//! | [`piper`] | Caracal's own voice |
 //! | [`voice`] | one way of speaking, drawn at random; which voice training never hears |
 //! | [`library`] | rendered sentences on disk |
 //! | [`echo`], [`noise`], [`microphone`] | rooms, what sounds beside the speaker, bands and clipping |
@@ -18,5 +19,6 @@ pub mod library;
 pub mod listening;
 pub mod microphone;
 pub mod noise;
+pub mod piper;
 pub mod synthesiser_process;
 pub mod voice;
