@@ -14,7 +14,7 @@ use tokenizers::{AddedToken, Model, TokenizerBuilder};
 use tokenizers::{DecoderWrapper, NormalizerWrapper, PostProcessorWrapper, PreTokenizerWrapper};
 
 use crate::domain::{Conversation, Split};
-//EYES use crate::eyes;
+use crate::eyes;
 
 /// Conversations that are drawn for the merges: every word of the domain comes many times.
 const CONVERSATIONS: usize = 30_000;
@@ -69,10 +69,10 @@ fn corpus(seed: u64) -> Vec<String> {
     };
     for _ in 0..CONVERSATIONS {
         Conversation::draw(&mut rng, 1, Split::Training).exchanges.into_iter().for_each(|e| exchange(e.user, e.reply));
-        //EYES let (_, question, answer) = eyes::questions::picture_case(&mut rng);
-        //EYES exchange(question, answer);
-        //EYES let (_, question, answer) = eyes::questions::clip_case(&mut rng);
-        //EYES exchange(question, answer);
+        let (_, question, answer) = eyes::questions::picture_case(&mut rng, eyes::scene::Split::Train);
+        exchange(question, answer);
+        let (_, question, answer) = eyes::questions::clip_case(&mut rng, eyes::scene::Split::Train);
+        exchange(question, answer);
     }
     lines
 }
