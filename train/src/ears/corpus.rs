@@ -9,12 +9,16 @@ use rayon::prelude::*;
 use super::sentences;
 use super::units::Units;
 use crate::stage::Folders;
-use crate::voices::library::Library;
+use crate::voices::library::{Library, SHARD};
 use crate::voices::listening::Listening;
+use crate::voices::piper;
+use crate::voices::synthesiser_process::read_wav;
 use crate::voices::voice::Voice;
 
 /// Shards of 500 rendered sentences.
-const SHARDS: usize = 40;
+pub const SHARDS: usize = 40;
+/// Shards that Caracal's own voice speaks.
+const OWN_VOICE_SHARDS: u64 = 3;
 /// What the sentences and their voices are drawn from.
 const SEED: u64 = 11;
 /// Longest utterance of a batch, in rows of 80 ms: longer ones are drawn again.
@@ -43,15 +47,19 @@ pub struct Batch {
 }
 
 impl Corpus {
-    /// Opens the rendered sentences, rendering those that are missing.
+    /// Opens `shards` shards of rendered sentences and those in Caracal's own voice, rendering those that are missing.
     ///
     /// # Errors
     /// When a synthesiser fails, or a file cannot be written or read.
-    pub fn open(folders: &Folders) -> Result<Self> {
+    pub fn open(folders: &Folders, shards: usize) -> Result<Self> {
         let units = sentences::vocabulary();
         let plan = |rng: &mut StdRng| (sentences::of_training(rng, &units), Voice::of_training(rng));
-        let shown = |shards: usize| eprintln!("speech {shards}/{SHARDS}");
-        let library = Library::open(&folders.work.join("speech"), "training", SHARDS, SEED, plan, shown)?;
+        let shown = |done: usize| eprintln!("speech {done}/{shards}");
+        let speech = folders.work.join("speech");
+        let mut library = Library::open(&speech, "training", shards, SEED, plan, shown)?;
+        for shard in 0..OWN_VOICE_SHARDS {
+            library.extend(&speech, &format!("own-voice-{shard:04}"), || own_voice(folders, &units, shard))?;
+        }
         Ok(Self { units, listening: Listening::new(library)? })
     }
 
@@ -98,6 +106,13 @@ impl Corpus {
             }
         }
     }
+}
+
+/// A shard of training sentences in Caracal's own voice.
+fn own_voice(folders: &Folders, units: &Units, shard: u64) -> Result<Vec<(String, String, Vec<i16>)>> {
+    let mut rng = StdRng::seed_from_u64(SEED ^ ((shard + 1) << 32));
+    let texts: Vec<String> = (0..SHARD).map(|_| sentences::of_training(&mut rng, units)).collect();
+    piper::speak(folders, &texts)?.into_iter().map(|spoken| Ok((spoken.text, "piper joe".into(), read_wav(&spoken.wav)?))).collect()
 }
 
 /// Puts neighbouring bands of normalised features at their mean.

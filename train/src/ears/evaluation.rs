@@ -57,10 +57,9 @@ impl fmt::Display for Score {
 ///
 /// # Errors
 /// When the checkpoint or the rendered sentences cannot be read, or a synthesiser fails.
-pub fn print(folders: &Folders) -> Result<()> {
-    let corpus = super::corpus::Corpus::open(folders)?;
+pub fn print(folders: &Folders, listening: &Listening) -> Result<()> {
     for (condition, name, label) in CONDITIONS {
-        let (score, wrong) = measure(folders, &corpus.listening, condition, name, usize::MAX)?;
+        let (score, wrong) = measure(folders, listening, condition, name, usize::MAX)?;
         println!("{label}: {score}");
         for (want, got) in wrong.iter().take(12) {
             println!("    {want}\n  ≠ {got}");

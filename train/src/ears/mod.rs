@@ -8,11 +8,13 @@
 //! | [`corpus`] | spoken training sentences and their surroundings, as batches |
 //! | [`training`] | the loop |
 //! | [`evaluation`] | word error rates through the streaming path |
-//! | [`features`] | what the trained encoder hears, for the language model's stages |
+//! | [`features`] | what the trained encoder hears |
+//! | [`heard`] | sentences as it hears them, kept in memory for the language model |
 
 pub mod corpus;
 pub mod evaluation;
 pub mod features;
+pub mod heard;
 pub mod layout;
 pub mod sentences;
 pub mod training;
@@ -31,6 +33,9 @@ pub struct Options {
     /// Only render the spoken sentences.
     #[arg(long, conflicts_with = "evaluate")]
     render: bool,
+    /// Rendered sentences to learn from, in shards of 500.
+    #[arg(long, default_value_t = corpus::SHARDS)]
+    shards: usize,
     /// Steps of training.
     #[arg(long, default_value_t = training::STEPS)]
     steps: usize,
@@ -41,13 +46,12 @@ pub struct Options {
 /// # Errors
 /// When data cannot be made, or a file not be read or written.
 pub fn run(options: &Options, folders: &Folders) -> Result<()> {
-    if options.evaluate {
-        return evaluation::print(folders);
-    }
-    let corpus = corpus::Corpus::open(folders)?;
+    let corpus = corpus::Corpus::open(folders, options.shards)?;
     if options.render {
         return Ok(());
     }
-    training::run(folders, &corpus, options.steps)?;
-    evaluation::print(folders)
+    if !options.evaluate {
+        training::run(folders, &corpus, options.steps)?;
+    }
+    evaluation::print(folders, &corpus.listening)
 }

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use super::voice::Voice;
 
 /// Sentences in a shard: some seconds of rendering, so that little is lost when a run is stopped.
-const SHARD: usize = 500;
+pub const SHARD: usize = 500;
 
 /// One rendered sentence.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -73,6 +73,24 @@ impl Library {
             library.add(&list, &sound)?;
         }
         Ok(library)
+    }
+
+    /// Adds one shard of sentences, rendering them by `render` if they are not there.
+    ///
+    /// # Errors
+    /// Those of `render`, or when a file cannot be written or read.
+    ///
+    /// # Panics
+    /// When `render` gives another number than [`SHARD`].
+    pub fn extend(&mut self, folder: &Path, name: &str, render: impl FnOnce() -> Result<Vec<(String, String, Vec<i16>)>>) -> Result<()> {
+        let list = folder.join(format!("{name}.json"));
+        let sound = list.with_extension("pcm");
+        if !list.exists() {
+            let rendered = render()?;
+            assert_eq!(rendered.len(), SHARD, "a shard has {SHARD} sentences");
+            write_shard(&list, &sound, rendered)?;
+        }
+        self.add(&list, &sound)
     }
 
     fn add(&mut self, list: &Path, sound: &Path) -> Result<()> {

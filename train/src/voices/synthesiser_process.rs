@@ -42,6 +42,16 @@ pub fn to_speech_rate(rate: u32, samples: Vec<i16>) -> Result<Vec<i16>> {
     Ok(sinc_resample(&wave, rate, SPEECH_HZ)?.samples().iter().map(|s| s.round().clamp(-32768.0, 32767.0) as i16).collect())
 }
 
+/// Reads a 16-bit mono WAV file, at [`SPEECH_HZ`].
+///
+/// # Errors
+/// When the file cannot be read or is of another kind.
+pub fn read_wav(file: &Path) -> Result<Vec<i16>> {
+    let bytes = std::fs::read(file).with_context(|| format!("{}: cannot be read", file.display()))?;
+    let (rate, samples) = parse_wav(&bytes).with_context(|| format!("{}: no usable sound", file.display()))?;
+    to_speech_rate(rate, samples)
+}
+
 /// Rate and samples of a 16-bit mono WAV. Sizes in the headers are not believed: a synthesiser that writes to a pipe
 /// does not know them in advance.
 fn parse_wav(bytes: &[u8]) -> Result<(u32, Vec<i16>)> {
