@@ -20,7 +20,7 @@ mod rms_norm;
 mod snake;
 mod swiglu;
 
-pub use attention::attention;
+pub use attention::{attention, attention_in_parts};
 pub use conv_layout::ConvLayout;
 pub use conv1d::{Conv1dShape, conv1d};
 pub use fsmn_memory::fsmn_memory;

@@ -55,30 +55,50 @@ fn levels(colour: Colour) -> [f32; 3] {
 }
 
 fn background(background: &Background, seed: u64) -> [Vec<f32>; 3] {
-    let tone = |x: f32, y: f32| -> ([f32; 3], [f32; 3], f32) {
-        let along = |angle: f32| (x - SIDE / 2.0) * angle.cos() + (y - SIDE / 2.0) * angle.sin();
-        match background {
-            Background::Plain(tone) => (*tone, *tone, 0.0),
-            Background::Gradient(from, to, angle) => (*from, *to, (along(*angle) / SIDE + 0.5).clamp(0.0, 1.0)),
-            Background::Texture(tone, height, length, angle) => {
-                // Two waves that cross, the second a little longer: never quite the same twice.
-                let turn = std::f32::consts::TAU / length;
-                let phase = (seed % 1000) as f32;
-                let wave = (along(*angle) * turn + phase).sin() * (along(angle + 1.3) * turn * 0.8).sin();
-                (*tone, tone.map(|level| level + height), wave)
-            }
+    let (from, to) = match background {
+        Background::Plain(tone) => (*tone, *tone),
+        Background::Gradient(from, to, _) => (*from, *to),
+        Background::Texture(tone, height, ..) => (*tone, tone.map(|level| level + height)),
+    };
+    let shares: Vec<f32> = match background {
+        Background::Plain(_) => return from.map(|level| vec![level; PIXELS * PIXELS]),
+        Background::Gradient(_, _, angle) => {
+            let [across, down] = slopes(*angle, 1.0 / SIDE, 0.5);
+            pixels(|x, y| (across[x] + down[y]).clamp(0.0, 1.0))
+        }
+        Background::Texture(_, _, length, angle) => {
+            // Two waves that cross, the second a little longer: never quite the same twice.
+            let turn = std::f32::consts::TAU / length;
+            let first = wave(slopes(*angle, turn, (seed % 1000) as f32));
+            let second = wave(slopes(angle + 1.3, 0.8 * turn, 0.0));
+            pixels(|x, y| first(x, y) * second(x, y))
         }
     };
-    let mut planes = std::array::from_fn(|_| Vec::with_capacity(PIXELS * PIXELS));
+    std::array::from_fn(|channel| {
+        let span = to[channel] - from[channel];
+        shares.iter().map(|share| from[channel] + span * share).collect()
+    })
+}
+
+/// What a value that rises in a direction has of its columns and of its rows: `scale` a pixel, `middle` in the middle.
+fn slopes(angle: f32, scale: f32, middle: f32) -> [[f32; PIXELS]; 2] {
+    let (sin, cos) = angle.sin_cos();
+    let part = |share: f32, start: f32| std::array::from_fn(|at| start + (at as f32 + 0.5 - SIDE / 2.0) * share * scale);
+    [part(cos, middle), part(sin, 0.0)]
+}
+
+/// The sine of such a value, from the sines and cosines of columns and rows.
+fn wave(slopes: [[f32; PIXELS]; 2]) -> impl Fn(usize, usize) -> f32 {
+    let [across, down] = slopes.map(|part| part.map(f32::sin_cos));
+    move |x, y| across[x].0 * down[y].1 + across[x].1 * down[y].0
+}
+
+fn pixels(value: impl Fn(usize, usize) -> f32) -> Vec<f32> {
+    let mut values = Vec::with_capacity(PIXELS * PIXELS);
     for y in 0..PIXELS {
-        for x in 0..PIXELS {
-            let (from, to, share) = tone(x as f32 + 0.5, y as f32 + 0.5);
-            for (channel, plane) in planes.iter_mut().enumerate() {
-                plane.push(from[channel] + (to[channel] - from[channel]) * share);
-            }
-        }
+        values.extend((0..PIXELS).map(|x| value(x, y)));
     }
-    planes
+    values
 }
 
 /// Lays an object over the planes; its edge covers pixels by shares.
@@ -130,19 +150,19 @@ fn blur(plane: &mut [f32], deviation: f32) {
 
 /// Light, its colour and its slope, then grain, then bytes.
 fn expose(planes: &[Vec<f32>; 3], look: &Look, light: f32, number: u64) -> Vec<u8> {
-    let mut rgb = Vec::with_capacity(3 * PIXELS * PIXELS);
     let gains = look.tint.map(|tint| tint * light);
+    let slope: [f32; PIXELS] = std::array::from_fn(|x| 1.0 + look.slope * (x as f32 / SIDE - 0.5));
     // A triangular distribution: the difference of two even ones of 16 bits each.
     let grain = look.grain * 6f32.sqrt() / 65_536.0;
     let mut state = look.seed.wrapping_add(number.wrapping_mul(0xD134_2543_DE82_EF95));
-    for y in 0..PIXELS {
-        for x in 0..PIXELS {
-            let slope = 1.0 + look.slope * (x as f32 / SIDE - 0.5);
-            for channel in 0..3 {
+    let mut rgb = vec![0; 3 * PIXELS * PIXELS];
+    for (channel, plane) in planes.iter().enumerate() {
+        for (row, line) in plane.chunks(PIXELS).zip(rgb.chunks_mut(3 * PIXELS)) {
+            for ((level, slope), byte) in row.iter().zip(&slope).zip(line[channel..].iter_mut().step_by(3)) {
                 state = state.wrapping_mul(0x5851_F42D_4C95_7F2D).wrapping_add(0x1405_7B7E_F767_814F);
-                let (a, b) = ((state >> 48) as f32, (state >> 32 & 0xFFFF) as f32);
-                let level = planes[channel][y * PIXELS + x] * gains[channel] * slope + (a - b) * grain;
-                rgb.push(level.round().clamp(0.0, 255.0) as u8);
+                let (a, b) = ((state >> 48) as i32, (state >> 32 & 0xFFFF) as i32);
+                // The conversion stops at 0 and 255.
+                *byte = (level * gains[channel] * slope + (a - b) as f32 * grain + 0.5) as u8;
             }
         }
     }

@@ -51,9 +51,10 @@ pub struct Score {
 }
 
 impl Score {
-    /// In a few words.
+    /// In one line.
     pub fn brief(&self) -> String {
-        format!("stills {} pairs {}", self.stills, self.pairs)
+        let groups: Vec<String> = TOKEN_NAMES.iter().zip(&self.groups).map(|(name, share)| format!("{name} {share}")).collect();
+        format!("{}; stills {}, pairs {}", groups.join(", "), self.stills, self.pairs)
     }
 }
 

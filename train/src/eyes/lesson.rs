@@ -27,7 +27,7 @@ const GLANCE: usize = 96;
 /// # Errors
 /// When a file cannot be read or written.
 pub fn train(folders: &Folders, steps: usize) -> Result<()> {
-    let rate = LearningRate { peak: 1e-3, floor: 0.02, warmup: 100, steps };
+    let rate = LearningRate { peak: 1.5e-3, floor: 0.02, warmup: 100, steps };
     let device = Device::flex().autodiff();
     let preprocessor = Preprocessor::new(&config().preprocess);
     let state = folders.work.join("eyes");

@@ -22,6 +22,8 @@ pub const OUTPUT: usize = 192;
 pub const PATCHES_MAX: u64 = 64;
 /// Fewest patches: smaller pictures are enlarged to at least 6 x 6.
 const PATCHES_MIN: u64 = 36;
+/// A grid of eight columns needs short waves only.
+const ROPE_THETA: f64 = 30.0;
 /// Units of a video that get [`PATCHES_MAX`] each; longer ones get smaller pictures.
 const FULL_UNITS: u64 = 64;
 /// Rows of a conversation above which its pictures are pooled: half of the context.
@@ -43,9 +45,9 @@ pub fn config() -> VisionConfig {
             patch_size,
             temporal_patch_size: 2,
             patch_embedding_bias: true,
-            qkv_bias: false,
+            qkv_bias: true,
             qk_normalization: true,
-            rope_theta: 10_000.0,
+            rope_theta: ROPE_THETA,
             spatial_merge_size: 1,
             layer_norm_eps: 1e-6,
             initializer_factor: 0.5,
@@ -218,4 +220,74 @@ fn cross_entropy(outputs: Tensor<2>, targets: Vec<f32>, groups: &[std::ops::Rang
         (activation::log_softmax(part(&outputs), 1) * part(&targets)).sum()
     };
     -Tensor::cat(groups.iter().map(of_group).collect(), 0).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use caracal_edge::vision::{Picture, Preprocessor, VisionEncoder};
+    use rand::SeedableRng;
+    use rand::rngs::StdRng;
+
+    use super::*;
+    use crate::eyes::scene::Split;
+
+    fn samples(count: usize) -> Vec<Sample> {
+        let mut rng = StdRng::seed_from_u64(1);
+        let preprocessor = Preprocessor::new(&config().preprocess);
+        (0..count).map(|_| Sample::draw(&mut rng, Split::Train, &preprocessor)).collect()
+    }
+
+    #[test]
+    fn a_square_picture_costs_32_rows_as_a_still_live_and_in_any_short_video() {
+        let preprocessor = Preprocessor::new(&config().preprocess);
+        let picture = |height, width| Picture::new("grey", height, width, vec![99; 3 * (height * width) as usize]).unwrap();
+        let (square, wide) = (picture(224, 224), picture(480, 640));
+        let rows = |unit: VisualUnit| unit.grid.tokens().count();
+        assert_eq!(rows(preprocessor.still(&square).unwrap()), 32);
+        assert_eq!(rows(preprocessor.live(&[&square, &square], PATCHES_MAX).unwrap()), 32);
+        for units in [1, 6, FULL_UNITS as usize] {
+            assert_eq!(rows(preprocessor.pair(&square, &square, 2 * units).unwrap()), 32);
+        }
+        assert_eq!(rows(preprocessor.still(&wide).unwrap()), 24);
+    }
+
+    #[test]
+    fn what_is_shipped_is_read_by_the_loader_of_the_release_and_sees_the_same() {
+        let folder = std::env::temp_dir().join(format!("caracal-eyes-{}", std::process::id()));
+        let device = Device::flex();
+        let named = Named::random(3, &device).unwrap();
+        named.save(&folder.join("work")).unwrap();
+        named.ship(&folder).unwrap();
+        let again = Named::open(&folder.join("work"), &device).unwrap();
+        let (shipped, read) = VisionEncoder::open(&folder, OUTPUT, &device, DType::F32, RopeTable::Demo).unwrap();
+        assert_eq!(read, config());
+        let values = |tensor: Tensor<2>| tensor.into_data().try_into_vec::<f32>().unwrap();
+        for sample in samples(3) {
+            let trained = values(named.networks.read(&[&sample.unit], &device).rows);
+            assert_eq!(trained, values(again.networks.read(&[&sample.unit], &device).rows));
+            let seen = values(shipped.embed(&[(&sample.unit, sample.unit.grid.tokens())]).remove(0));
+            let off = trained.iter().zip(&seen).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(off < 0.05, "bf16 moves a row by {off}");
+        }
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn every_parameter_learns() {
+        use burn::optim::{AdamWConfig, GradientsParams};
+        let device = Device::flex().autodiff();
+        let mut networks = Named::random(3, &device).unwrap().networks;
+        let samples = samples(4);
+        let mut optimizer = AdamWConfig::new().init();
+        let mut losses = Vec::new();
+        for _ in 0..12 {
+            let loss = networks.loss(&samples, &device);
+            losses.push(loss.clone().into_scalar::<f32>());
+            let gradients = GradientsParams::from_grads(loss.backward(), &networks);
+            // Patch embedding 2, 17 in each layer, projector 8, heads 4.
+            assert_eq!(gradients.len(), 2 + 17 * 4 + 8 + 4);
+            networks = optimizer.step(2e-3, networks, gradients);
+        }
+        assert!(losses[11] < 0.8 * losses[0], "{losses:?}");
+    }
 }

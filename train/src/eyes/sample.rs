@@ -7,12 +7,14 @@ use rand::rngs::StdRng;
 use super::clip::{Clip, Direction, Event};
 use super::draw::{draw_clip, draw_scene};
 use super::questions::{clip_case, picture_case};
-use super::scene::{Object, Scene, Split, Variety};
+use super::scene::{OBJECTS_MAX, Object, Scene, Split, Variety};
 
 /// Seconds between the two pictures of a unit.
 const PAIR_SECONDS: f32 = 0.5;
 /// Share of the units that come from clips.
-const CLIPS: f64 = 0.45;
+const CLIPS: f64 = 0.4;
+/// Share of the stills that one would ask about; the others are fuller, because each object teaches.
+const ASKED: f64 = 0.4;
 /// Share of the clips' units that begin anywhere instead of at a whole second: cameras know nothing of our seconds.
 const ANYWHERE: f64 = 0.2;
 
@@ -38,10 +40,10 @@ impl Sample {
             let time = if rng.random_bool(ANYWHERE) { rng.random_range(0.0..=last) } else { rng.random_range(0..clip.seconds) as f32 };
             return Self::of_clip(&clip, [time, time + PAIR_SECONDS], preprocessor);
         }
-        let scene = if rng.random_bool(0.5) {
+        let scene = if rng.random_bool(ASKED) {
             picture_case(rng, split).0
         } else {
-            let count = rng.random_range(1..=6);
+            let count = rng.random_range(2..=OBJECTS_MAX);
             Scene::draw(rng, split, count, Variety::Distinct, |_| true)
         };
         Self::of_scene(&scene, preprocessor)

@@ -12,8 +12,9 @@ use super::clip::Direction;
 use super::sample::Sample;
 use super::scene::{Colour, OBJECTS_MAX, Object, Place, SIDE, Shape, Size};
 
-/// Of a patch: the covering object's shape, colour and motion.
-pub const PATCH_GROUPS: [Range<usize>; 3] = groups([1 + Shape::ALL.len(), 1 + Colour::ALL.len(), MOTIONS]);
+/// Of a patch: the covering object's shape, colour, motion and place, and in which direction its centre lies.
+pub const PATCH_GROUPS: [Range<usize>; 5] =
+    groups([1 + Shape::ALL.len(), 1 + Colour::ALL.len(), MOTIONS, Place::ALL.len(), BEARINGS * BEARINGS]);
 /// Of a token: whether an object's centre lies in it; its shape, colour, size, place and motion; and of every token, how
 /// many objects there are in all.
 pub const TOKEN_GROUPS: [Range<usize>; 7] =
@@ -27,6 +28,8 @@ pub const COUNT: usize = 6;
 /// No motion, and the directions.
 const MOTIONS: usize = 1 + Direction::ALL.len();
 
+/// Left of the patch, in it, right of it; likewise above and below.
+const BEARINGS: usize = 3;
 /// A patch whose centre is nearer to an object's than this share of its radius is covered by it ...
 const COVERED: f32 = 0.7;
 /// ... and one farther than this is not.
@@ -35,8 +38,9 @@ const UNCOVERED: f32 = 1.2;
 const CENTRE_WEIGHT: f32 = 4.0;
 /// Weight of the count, which every token is asked for.
 const COUNT_WEIGHT: f32 = 0.3;
-/// Weight of the questions to patches: they teach early and are not what the language model gets.
-const PATCH_WEIGHT: f32 = 0.5;
+/// Weights of the questions to patches, in the order of the groups: they teach early and are not what the language model
+/// gets. Covered and uncovered patches weigh the same in all.
+const PATCH_WEIGHTS: [f32; 5] = [0.6, 0.3, 0.3, 0.3, 0.3];
 
 const fn groups<const N: usize>(sizes: [usize; N]) -> [Range<usize>; N] {
     let mut groups = [const { 0..0 }; N];
@@ -83,34 +87,37 @@ impl Targets {
     pub fn of(samples: &[Sample]) -> Self {
         let objects = samples.iter().map(|sample| sample.objects.len()).sum::<usize>().max(1) as f32;
         let mut targets = Self::default();
-        for sample in samples {
-            targets.ask_patches(sample, samples.len());
-            targets.ask_tokens(sample, samples.len(), objects);
+        samples.iter().for_each(|sample| targets.ask_tokens(sample, samples.len(), objects));
+        let covers: Vec<Vec<Cover>> = samples.iter().map(covers).collect();
+        let count = |wanted: fn(&&Cover) -> bool| covers.iter().flatten().filter(wanted).count().max(1) as f32;
+        let covered = count(|cover| matches!(cover, Cover::Object(..)));
+        let uncovered = count(|cover| matches!(cover, Cover::Nothing));
+        for (sample, covers) in samples.iter().zip(&covers) {
+            for cover in covers {
+                targets.ask_patch(sample, cover, covered, uncovered);
+            }
         }
         targets
     }
 
-    fn ask_patches(&mut self, sample: &Sample, samples: usize) {
-        let grid = sample.unit.grid;
-        let weight = PATCH_WEIGHT / (samples * grid.count()) as f32;
-        let [shape, colour, motion] = PATCH_GROUPS;
-        for patch in 0..grid.count() {
-            let middle = |index: usize, count: u32| (index as f32 + 0.5) / count as f32 * SIDE;
-            let (x, y) = (middle(patch % grid.columns as usize, grid.columns), middle(patch / grid.columns as usize, grid.rows));
-            let share = |object: &Object| (object.x - x).hypot(object.y - y) / object.radius;
-            let nearest = sample.objects.iter().zip(&sample.motion).min_by(|(a, _), (b, _)| share(a).total_cmp(&share(b)));
-            let start = self.patches.len();
-            self.patches.resize(start + motion.end, 0.0);
-            let row = &mut self.patches[start..];
-            match nearest {
-                Some((object, moves)) if share(object) < COVERED => {
-                    row[shape.start + 1 + object.shape.index()] = weight;
-                    row[colour.start + 1 + object.colour.index()] = weight;
-                    row[motion.start + motion_class(*moves)] = weight;
+    fn ask_patch(&mut self, sample: &Sample, cover: &Cover, covered: f32, uncovered: f32) {
+        let start = self.patches.len();
+        self.patches.resize(start + width(&PATCH_GROUPS), 0.0);
+        let row = &mut self.patches[start..];
+        match cover {
+            Cover::Object(index, bearing) => {
+                let (object, motion) = (&sample.objects[*index], sample.motion[*index]);
+                let classes = [1 + object.shape.index(), 1 + object.colour.index(), motion_class(motion), object.place.index(), *bearing];
+                for ((group, class), weight) in PATCH_GROUPS.iter().zip(classes).zip(PATCH_WEIGHTS) {
+                    row[group.start + class] = weight / covered;
                 }
-                Some((object, _)) if share(object) < UNCOVERED => {}
-                _ => (row[shape.start], row[colour.start]) = (weight, weight),
             }
+            Cover::Nothing => {
+                for (group, weight) in PATCH_GROUPS.iter().zip(PATCH_WEIGHTS).take(2) {
+                    row[group.start] = weight / uncovered;
+                }
+            }
+            Cover::Edge => {}
         }
     }
 
@@ -132,5 +139,77 @@ impl Targets {
                 row[group.start + class] = 1.0 / objects;
             }
         }
+    }
+}
+
+/// What covers a patch.
+enum Cover {
+    /// This object, and in which of nine directions its centre lies.
+    Object(usize, usize),
+    /// An edge: nothing is asked.
+    Edge,
+    /// The background.
+    Nothing,
+}
+
+fn covers(sample: &Sample) -> Vec<Cover> {
+    let grid = sample.unit.grid;
+    let cover = |patch: usize| {
+        let middle = |index: usize, count: u32| (index as f32 + 0.5) / count as f32 * SIDE;
+        let (x, y) = (middle(patch % grid.columns as usize, grid.columns), middle(patch / grid.columns as usize, grid.rows));
+        let share = |object: &Object| (object.x - x).hypot(object.y - y) / object.radius;
+        let nearest = sample.objects.iter().enumerate().min_by(|(_, a), (_, b)| share(a).total_cmp(&share(b)));
+        let Some((index, object)) = nearest else { return Cover::Nothing };
+        let side = |away: f32, count: u32| {
+            let half = SIDE / count as f32 / 2.0;
+            if away < -half { 0 } else { 1 + usize::from(away > half) }
+        };
+        match share(object) {
+            ..COVERED => Cover::Object(index, BEARINGS * side(object.y - y, grid.rows) + side(object.x - x, grid.columns)),
+            ..UNCOVERED => Cover::Edge,
+            _ => Cover::Nothing,
+        }
+    };
+    (0..grid.count()).map(cover).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use caracal_edge::vision::VisualUnit;
+
+    use super::*;
+
+    fn sample() -> Sample {
+        let (shape, colour, size, place) = (Shape::Star, Colour::Blue, Size::Large, Place::Right);
+        let object = Object { shape, colour, size, place, x: 180.0, y: 100.0, radius: 36.0, turn: 0.0 };
+        let unit = VisualUnit { grid: Grid { rows: 8, columns: 8 }, rows: Vec::new() };
+        Sample { unit, still: false, objects: vec![object], motion: vec![Some(Direction::Up)] }
+    }
+
+    #[test]
+    fn the_token_of_the_centre_is_asked_everything_and_the_others_only_that_they_are_none() {
+        let targets = Targets::of(&[sample()]);
+        let rows: Vec<&[f32]> = targets.tokens.chunks(width(&TOKEN_GROUPS)).collect();
+        let asked = |row: &[f32]| row.iter().enumerate().filter(|(_, w)| **w > 0.0).map(|(class, _)| class).collect::<Vec<_>>();
+        let start = |group: usize| TOKEN_GROUPS[group].start;
+        for (token, row) in rows.iter().enumerate() {
+            // Row 100 / 28, column 180 / 56.
+            let wanted = if token == 3 * 4 + 3 {
+                let [shape, colour] = [Shape::Star.index(), Colour::Blue.index()];
+                vec![1, start(1) + shape, start(2) + colour, start(3) + 1, start(4) + 5, start(5) + 3, start(COUNT) + 1]
+            } else {
+                vec![0, start(COUNT) + 1]
+            };
+            assert_eq!(asked(row), wanted, "token {token}");
+        }
+    }
+
+    #[test]
+    fn patches_near_the_centre_are_covered_and_those_at_the_edge_are_not_asked() {
+        let targets = Targets::of(&[sample()]);
+        let row = |x: usize, y: usize| &targets.patches[(y * 8 + x) * width(&PATCH_GROUPS)..][..width(&PATCH_GROUPS)];
+        assert!(row(6, 3)[PATCH_GROUPS[0].start + 1 + Shape::Star.index()] > 0.0);
+        assert!(row(0, 0)[PATCH_GROUPS[0].start] > 0.0 && row(0, 0)[PATCH_GROUPS[1].start] > 0.0);
+        assert!(row(5, 2).iter().all(|weight| *weight == 0.0));
     }
 }
