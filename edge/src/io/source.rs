@@ -25,6 +25,15 @@ pub trait Source: Send {
     fn next(&mut self) -> Result<Option<Self::Item>, SourceError>;
 }
 
+/// A source whose kind does not matter is one too.
+impl<S: Source + ?Sized> Source for Box<S> {
+    type Item = S::Item;
+
+    fn next(&mut self) -> Result<Option<S::Item>, SourceError> {
+        (**self).next()
+    }
+}
+
 /// Something that is there from a moment on.
 pub trait Timed {
     /// The moment, counted from the start of the source: when a device would hand it over at the earliest.

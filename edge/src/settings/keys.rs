@@ -1,5 +1,6 @@
 //! Describing keys once; reading and printing by that description.
 
+use std::cmp::Ordering;
 use std::fmt::Display;
 use std::path::Path;
 
@@ -74,11 +75,11 @@ impl Keys<'_> {
         let Range { min, max, because } = range;
         let bounds = format!("{comment} From {} to {}.", unquoted(&min), unquoted(&max));
         self.checked(name, place, &bounds, |value| {
-            // Negated, so that a value that is no number fails too.
-            if !(*value <= max) {
+            // What cannot be compared is no number, and lies outside too.
+            if value.partial_cmp(&max).is_none_or(Ordering::is_gt) {
                 return Err(format!("at most {}, because {because}", unquoted(&max)));
             }
-            if !(*value >= min) {
+            if *value < min {
                 return Err(format!("at least {}, because {because}", unquoted(&min)));
             }
             Ok(())
