@@ -68,7 +68,7 @@ fn doctor_says_what_is_missing_and_its_exit_code_too() {
         checks.iter().find(|check| check["name"] == name).map(|check| check["verdict"].clone()).expect(name)
     };
     assert_eq!((verdict("configuration"), verdict("voice activity")), ("ok".into(), "ok".into()));
-    assert_eq!((verdict("ears"), verdict("token"), verdict("link")), ("problem".into(), "problem".into(), "problem".into()));
+    assert_eq!((verdict("model"), verdict("token"), verdict("link")), ("problem".into(), "problem".into(), "problem".into()));
     let text = out(&caracal(&["doctor", "--model", "no-such-model"]));
     assert!(text.contains("no-such-model: no such folder") && text.contains("→ "), "{text}");
     assert!(!text.contains('\u{1b}'), "no colours into a pipe");

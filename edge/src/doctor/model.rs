@@ -31,23 +31,17 @@ pub fn compute(config: &EdgeConfig) -> Check {
     }
 }
 
-fn folder(config: &EdgeConfig) -> Result<&Path, Check> {
-    match config.model.is_dir() {
-        true => Ok(&config.model),
-        false => Err(Check::problem(
-            format!("{}: no such folder", config.model.display()),
-            "Name the model folder with `model` in the configuration, or with `--model DIR`.",
-        )),
-    }
+/// For a model folder that is not there.
+pub fn missing(config: &EdgeConfig) -> Check {
+    Check::problem(
+        format!("{}: no such folder", config.model.display()),
+        "Name the model folder with `model` in the configuration, or with `--model DIR`.",
+    )
 }
 
 /// Loads the audio encoder and lets it hear a second.
 pub fn ears(config: &EdgeConfig) -> Check {
-    let folder = match folder(config) {
-        Ok(folder) => folder,
-        Err(check) => return check,
-    };
-    match AudioPerception::open(&folder.join("audio"), &device(config).device, DType::F32) {
+    match AudioPerception::open(&config.model.join("audio"), &device(config).device, DType::F32) {
         Err(error) => Check::error(error),
         Ok(ears) => {
             let hz = ears.front_end.sample_rate() as usize;
@@ -75,19 +69,13 @@ pub fn eyes(config: &EdgeConfig) -> Check {
         VisionEncoder::open(folder, width as usize, device, DType::F32, RopeTable::Demo).map_err(|e| e.to_string())?;
         Ok(format!("picture encoder: embeddings of {width} values"))
     };
-    match folder(config) {
-        Err(check) => check,
-        Ok(folder) => load(folder, &device(config).device).map_or_else(Check::error, Check::ok),
-    }
+    load(&config.model, &device(config).device).map_or_else(Check::error, Check::ok)
 }
 
 /// Loads the codec's decoder.
 pub fn mouth(config: &EdgeConfig) -> Check {
-    match folder(config) {
-        Err(check) => check,
-        Ok(folder) => match AudioDecoder::open(&folder.join("audio_codec"), &device(config).device, DType::F32) {
-            Err(error) => Check::error(error),
-            Ok((_, codec)) => Check::ok(format!("codec decoder: speech at {} Hz", codec.decoder_type.sample_rate())),
-        },
+    match AudioDecoder::open(&config.model.join("audio_codec"), &device(config).device, DType::F32) {
+        Err(error) => Check::error(error),
+        Ok((_, codec)) => Check::ok(format!("codec decoder: speech at {} Hz", codec.decoder_type.sample_rate())),
     }
 }

@@ -18,19 +18,23 @@ pub struct Kind {
     pub what: &'static str,
     /// Names and factors to the base unit, which has factor 1; rising.
     pub units: &'static [(&'static str, u64)],
+    /// The unit of nothing at all.
+    pub zero: &'static str,
 }
 
 /// Times, in microseconds.
 pub const TIME: Kind = Kind {
     what: "a time such as `650 ms`",
     units: &[("us", 1), ("ms", 1_000), ("s", 1_000_000), ("min", 60_000_000), ("h", 3_600_000_000)],
+    zero: "ms",
 };
 /// Rates, in hertz.
-pub const RATE: Kind = Kind { what: "a rate such as `16 kHz`", units: &[("Hz", 1), ("kHz", 1_000), ("MHz", 1_000_000)] };
+pub const RATE: Kind = Kind { what: "a rate such as `16 kHz`", units: &[("Hz", 1), ("kHz", 1_000), ("MHz", 1_000_000)], zero: "Hz" };
 /// Sizes, in bytes.
 pub const SIZE: Kind = Kind {
     what: "a size such as `2 MB`",
     units: &[("B", 1), ("kB", 1_000), ("KiB", 1 << 10), ("MB", 1_000_000), ("MiB", 1 << 20), ("GB", 1_000_000_000), ("GiB", 1 << 30)],
+    zero: "B",
 };
 
 impl Kind {
@@ -58,7 +62,9 @@ impl Kind {
         let digits = |text: &str| text.parse::<u64>().map_err(|_| format!("`{number}` is no usable number: expected {}", self.what));
         let scale = 10u128.checked_pow(fraction.len() as u32).filter(|_| fraction.len() <= 18);
         let scale = scale.ok_or_else(|| format!("`{number}` has too many digits: expected {}", self.what))?;
-        let scaled = (u128::from(digits(whole)?) * scale + u128::from(digits(fraction)?)) * u128::from(*factor);
+        // Below 2^64 * 10^18 + 2^64, which fits; the factor may take it beyond.
+        let scaled = u128::from(digits(whole)?) * scale + u128::from(digits(fraction)?);
+        let scaled = scaled.checked_mul(u128::from(*factor)).ok_or_else(|| format!("too large: expected {}", self.what))?;
         if !scaled.is_multiple_of(scale) {
             return Err(format!("finer than 1 {}, which is the finest step", self.units[0].0));
         }
@@ -67,6 +73,9 @@ impl Kind {
 
     /// Writes `value` in the largest unit that needs no fraction.
     pub fn show(&self, value: u64) -> String {
+        if value == 0 {
+            return format!("0 {}", self.zero);
+        }
         let unit = self.units.iter().rev().find(|(_, factor)| value.is_multiple_of(*factor) && value >= *factor);
         let (name, factor) = unit.unwrap_or(&self.units[0]);
         format!("{} {name}", value / factor)
@@ -127,6 +136,7 @@ mod tests {
             (&TIME, "1.0000000000000000000000000000001 s", "too many digits"),
             (&TIME, "99999999999999999999 s", "no usable number"),
             (&TIME, "9999999999999999999 h", "too large"),
+            (&TIME, "18446744073709551615.000000000000000001 h", "too large"),
             (&SIZE, "2 kb", "did you mean `kB`?"),
             (&RATE, "16 ms", "unknown unit `ms`"),
         ] {
@@ -137,7 +147,7 @@ mod tests {
 
     #[test]
     fn what_is_shown_can_be_read_again() {
-        for (value, want) in [(650_000, "650 ms"), (1_000_000, "1 s"), (0, "0 us"), (90_000_000, "90 s"), (7, "7 us")] {
+        for (value, want) in [(650_000, "650 ms"), (1_000_000, "1 s"), (0, "0 ms"), (90_000_000, "90 s"), (7, "7 us")] {
             assert_eq!((TIME.show(value), TIME.parse(&TIME.show(value))), (want.to_string(), Ok(value)));
         }
         assert_eq!((Hertz(16_000).to_string(), ByteSize(65_536).to_string(), ByteSize(2_000_000).to_string()).0, "16 kHz");

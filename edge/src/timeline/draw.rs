@@ -36,7 +36,7 @@ text{font-family:'DejaVu Sans',Verdana,sans-serif;font-size:11px;fill:#333}\
 .level{fill:#c3cedb;stroke:none}.speech{fill:#0072b2;fill-opacity:.75}.idle{fill:#e9ebee}.listen{fill:#9fc9e5}.hold{fill:#ffe9a8}\
 .speculate{fill:#f0b13c}.speak{fill:#7fcdb1}.sound{stroke:#0072b2;stroke-width:2}.picture{stroke:#b0527f;stroke-width:3}\
 .control{stroke:#888}.prefill{fill:#56b4e9}.decode{fill:#cc79a7}.held{fill:url(#held)}.discarded{fill:url(#discarded)}\
-.played{fill:#009e73}.depth{fill:none;stroke:#555;stroke-width:1.2}.mark{stroke:#444;stroke-dasharray:3 3}.label{paint-order:stroke;stroke:#fff;stroke-width:4px;stroke-linejoin:round}\
+.played{fill:#009e73}.depth{fill:none;stroke:#555;stroke-width:1.2}.mark{stroke:#444;stroke-dasharray:3 3}\
 .wait{fill:#009e73;fill-opacity:.12}.rule{stroke:#ccc}";
 
 const PATTERNS: &str = "\
@@ -102,9 +102,12 @@ fn picture(timeline: &Timeline, times: &[TurnTimes], title: &str, from: Micros, 
         let x = canvas.window.x(mark.at);
         canvas.svg.line("mark", (x, top_of(*row) + 3.0), (x, bottom), &tip);
     }
-    // Names after all lines, so that no line crosses one.
+    // Names after all lines and on paper of their own, so that no line crosses one.
     for (mark, row) in marks.iter().zip(&rows) {
-        canvas.svg.text("label", canvas.window.x(mark.at) + 3.0, top_of(*row) + 11.0, Anchor::Start, &mark.name);
+        let (x, y) = (canvas.window.x(mark.at) + 3.0, top_of(*row));
+        let width = (mark.name.len() as f64 * LETTER).min(WIDTH - x);
+        canvas.svg.rect("paper", x - 1.0, y + 1.0, width, MARK_ROW - 3.0, "");
+        canvas.svg.text("", x, y + 11.0, Anchor::Start, &mark.name);
     }
     canvas.y = bottom + 44.0;
     canvas.table(times);
@@ -207,7 +210,20 @@ impl Canvas {
                 self.svg.text("", x + width / 2.0, y + 19.0, Anchor::Middle, name);
             }
         }
-        self.uplink(lanes);
+        // What took no part is left out: listening alone has no cluster.
+        if !lanes.sent.is_empty() {
+            self.uplink(lanes);
+        }
+        if !lanes.work.is_empty() {
+            self.cluster(lanes);
+        }
+        if !lanes.heard.is_empty() {
+            self.answer(lanes);
+        }
+        self.queues(lanes);
+    }
+
+    fn cluster(&mut self, lanes: &Lanes) {
         let y = self.lane("cluster", "prefill, decode", 34.0);
         for Span { from, to, what } in &lanes.work {
             let (class, offset) = match what {
@@ -216,6 +232,9 @@ impl Canvas {
             };
             self.span(class, (*from, *to), y + offset, 14.0, class);
         }
+    }
+
+    fn answer(&mut self, lanes: &Lanes) {
         let y = self.lane("answer", "held, played", 34.0);
         for Span { from, to, what } in &lanes.heard {
             let (class, attempt, offset) = match what {
@@ -225,7 +244,6 @@ impl Canvas {
             };
             self.span(class, (*from, *to), y + offset, 14.0, &format!("{class}, attempt {}", attempt.0));
         }
-        self.queues(lanes);
     }
 
     fn microphone(&mut self, lanes: &Lanes) {

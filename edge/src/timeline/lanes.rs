@@ -115,6 +115,8 @@ impl Lanes {
 struct Layout {
     lanes: Lanes,
     speech: Option<Micros>,
+    /// When the user fell silent, until it is known whether that means anything.
+    silent_since: Option<Micros>,
     phase: Option<(Micros, Phase)>,
     held: Option<(Micros, AttemptId)>,
     token_of: Option<AttemptId>,
@@ -135,7 +137,7 @@ impl Layout {
                 self.close_speech(at);
                 if self.phase_is(Phase::Listen) {
                     self.enter(at, Phase::Hold);
-                    self.mark(at, "t2", "speech ends");
+                    self.silent_since = Some(at);
                 }
             }
             TimelineEvent::Turn(output) => self.turn(at, *output),
@@ -172,6 +174,7 @@ impl Layout {
             }
             TurnOutput::TurnCancel(_) => self.enter(at, Phase::Idle),
             TurnOutput::SpeculativeEndpoint(_) => {
+                self.mark_silence();
                 self.enter(at, Phase::Speculate);
                 self.mark(at, "t3", "an answer is started on a guess");
             }
@@ -181,6 +184,7 @@ impl Layout {
                 self.mark(at, "rollback", "the user goes on: the guess is taken back");
             }
             TurnOutput::Endpoint { .. } => {
+                self.mark_silence();
                 self.enter(at, Phase::Speak);
                 self.mark(at, "t4", "the turn ends: the answer may be heard");
             }
@@ -189,6 +193,13 @@ impl Layout {
                 self.mark(at, "t5", "the user speaks into the answer");
             }
             TurnOutput::ReplyEnd(_) => self.enter(at, Phase::Idle),
+        }
+    }
+
+    /// A breath inside a turn is no moment worth a line; the silence that an answer follows is.
+    fn mark_silence(&mut self) {
+        if let Some(at) = self.silent_since.take() {
+            self.mark(at, "t2", "speech ends");
         }
     }
 
@@ -231,6 +242,7 @@ impl Layout {
         if let Some((from, what)) = self.phase.take() {
             self.lanes.phases.push(Span { from, to: end, what });
         }
+        self.lanes.marks.sort_by_key(|mark| mark.at);
         self.lanes
     }
 }

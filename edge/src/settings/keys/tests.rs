@@ -77,7 +77,7 @@ fn problems(text: &str) -> Vec<(Option<usize>, String)> {
 fn what_is_printed_reads_as_the_same() {
     let text = print(&mut Lamp::default(), "The lamp.");
     assert_eq!(read::<Lamp>(Path::new("lamp.toml"), &text).expect("printed"), Lamp::default(), "{text}");
-    assert!(text.contains("# Time from dark to light. From 0 us to 1 s.\nfade = \"300 ms\"\n"), "{text}");
+    assert!(text.contains("# Time from dark to light. From 0 ms to 1 s.\nfade = \"300 ms\"\n"), "{text}");
     assert!(text.starts_with("# The lamp.\n") && text.contains("\n# How it shines.\n[light]\n"), "{text}");
     assert_eq!(read::<Lamp>(Path::new("lamp.toml"), "").expect("nothing changes nothing"), Lamp::default());
 }
