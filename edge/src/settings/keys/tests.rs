@@ -153,3 +153,40 @@ fn a_missing_file_is_named() {
     let error = read_file::<Lamp>(Path::new("no/such/lamp.toml")).unwrap_err().to_string();
     assert!(error.starts_with("no/such/lamp.toml: cannot be read") && error.contains("Check the path"), "{error}");
 }
+
+#[test]
+fn damaged_files_are_refused_and_never_panic() {
+    let whole = print(&mut Lamp::default(), "The lamp.");
+    let mut seed = 1u64;
+    let mut random = move |below: usize| {
+        seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (seed >> 33) as usize % below
+    };
+    let mut refused = 0;
+    for _ in 0..3000 {
+        let mut text: Vec<char> = whole.chars().collect();
+        for _ in 0..=random(3) {
+            let at = random(text.len());
+            match random(3) {
+                0 => drop(text.remove(at)),
+                1 => text[at] = ['0', '9', '"', '[', '.', '-', 'é', '\n', '=', '#'][random(10)],
+                _ => {
+                    let other = text[random(text.len())];
+                    text.insert(at, other);
+                }
+            }
+        }
+        let text: String = text.into_iter().collect();
+        match read::<Lamp>(Path::new("lamp.toml"), &text) {
+            Err(error) => {
+                refused += 1;
+                assert!(error.to_string().starts_with("lamp.toml"), "{error}");
+            }
+            Ok(mut lamp) => {
+                let again = read::<Lamp>(Path::new("lamp.toml"), &print(&mut lamp, "")).expect("what is printed can be read");
+                assert_eq!(again, lamp);
+            }
+        }
+    }
+    assert!((100..2900).contains(&refused), "{refused} of 3000 were refused");
+}
