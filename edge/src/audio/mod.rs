@@ -3,7 +3,7 @@
 //! | file | what it holds |
 //! |---|---|
 //! | [`waveform`] | samples that are fit to be computed with |
-//! | [`read`] | WAV, FLAC and MP3 files |
+//! | [`sound_decoder`], [`read`] | WAV, FLAC and MP3: piece by piece, also from a pipe; whole files |
 //! | [`resampler`], [`sinc_resample`] | other sample rates: live, and exactly as the published code |
 //! | [`fbank`] | log-mel vectors, one every 10 ms |
 //! | [`delta`] | their slopes, where a model asks for them |
@@ -30,6 +30,7 @@ pub mod preprocessor_config;
 pub mod read;
 pub mod resampler;
 pub mod sinc_resample;
+pub mod sound_decoder;
 pub mod splice;
 pub mod voice_activity;
 pub mod waveform;
@@ -47,6 +48,7 @@ pub use preprocessor_config::PreprocessorConfig;
 pub use read::{AudioFileError, Recording, read_audio};
 pub use resampler::{ResampleError, Resampler, resample};
 pub use sinc_resample::sinc_resample;
+pub use sound_decoder::SoundDecoder;
 pub use splice::{Splice, SpliceConfig, SpliceState};
 pub use voice_activity::{SpeechProbability, VAD_WINDOW_SAMPLES, VoiceActivity, VoiceActivityConfig, VoiceEvent};
 pub use waveform::{NotFinite, Waveform};
