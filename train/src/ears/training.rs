@@ -10,7 +10,7 @@ use caracal_edge::audio::{AudioEncoder, AudioEncoderConfig, FrontEnd};
 use caracal_kernels::checkpoint::StoredDtype;
 use caracal_kernels::{Checkpoint, Weights};
 
-use super::corpus::{Batch, Corpus};
+use super::corpus::{Batch, Corpus, Lesson};
 use super::{evaluation, layout};
 use crate::ctc::ctc_loss;
 use crate::stage::{Folders, LearningRate, Stage};
@@ -58,13 +58,13 @@ pub fn run(folders: &Folders, corpus: &Corpus, steps: usize) -> Result<()> {
     let rate = LearningRate { peak: RATE, floor: 0.02, warmup: 300, steps };
 
     let Some(first) = stage.next_step() else { return Ok(()) };
-    let mut batch = corpus.batch(&front_end, UTTERANCES, &mut stage.rng(first))?;
+    let mut batch = corpus.batch(&front_end, UTTERANCES, Lesson::at(first), &mut stage.rng(first))?;
     while let Some(step) = stage.next_step() {
         // The next batch is made beside the step, on a core that is free.
         let mut following = stage.rng(step + 1);
         let (stepped, next) = rayon::join(
             || learn(encoder, &mut optimizer, &batch, &config, rate.at(step), &device),
-            || corpus.batch(&front_end, UTTERANCES, &mut following),
+            || corpus.batch(&front_end, UTTERANCES, Lesson::at(step + 1), &mut following),
         );
         let (learnt, loss) = stepped;
         (encoder, batch) = (learnt, next?);
