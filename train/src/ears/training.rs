@@ -25,6 +25,8 @@ const STATISTICS_UTTERANCES: usize = 1000;
 const SEED: u64 = 21;
 /// What the weights start from.
 const WEIGHTS_SEED: u64 = 31;
+/// Steps after a start or a stop in which the optimiser finds its moments: the rate rises over them.
+const MOMENTS_STEPS: usize = 100;
 /// Highest learning rate.
 const RATE: f64 = 1.5e-3;
 
@@ -62,8 +64,9 @@ pub fn run(folders: &Folders, corpus: &Corpus, steps: usize) -> Result<()> {
     while let Some(step) = stage.next_step() {
         // The next batch is made beside the step, on a core that is free.
         let mut following = stage.rng(step + 1);
+        let found = ((step - first + 1) as f64 / MOMENTS_STEPS as f64).min(1.0);
         let (stepped, next) = rayon::join(
-            || learn(encoder, &mut optimizer, &batch, &config, rate.at(step), &device),
+            || learn(encoder, &mut optimizer, &batch, &config, rate.at(step) * found, &device),
             || corpus.batch(&front_end, UTTERANCES, Lesson::at(step + 1), &mut following),
         );
         let (learnt, loss) = stepped;
