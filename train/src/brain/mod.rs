@@ -85,7 +85,7 @@ pub fn run(options: &Options, folders: &Folders) -> Result<()> {
         sampler: sample::Sampler::open(&folders.model)?,
         replies: if speaks { Some(replies::Replies::make(folders, options.answers)?) } else { None },
         perception: perception::Perception::new(
-            if hears { Some((Ears::open(folders)?, ears::corpus::Corpus::open(folders)?.listening)) } else { None },
+            if hears { Some((Ears::open(folders)?, ears::corpus::Corpus::open(folders, ears::corpus::SHARDS)?.listening)) } else { None },
             if sees { Some(Sight::open(&folders.model)?) } else { None },
         ),
         heard: heard_width(folders)?,
