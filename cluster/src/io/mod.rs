@@ -1,11 +1,5 @@
-//! Everything of the cluster that waits for the world outside: files that other programs read, children, clocks.
+//! Everything of the cluster that waits for the world outside.
 //!
-//! | module | what it holds |
-//! |---|---|
-//! | [`ffmpeg`] | one run of `ffmpeg` or `ffprobe`: its output as a stream, its complaint when it fails |
-//! | [`video`] | video files: how many pictures, how fast, the pictures themselves, the sound track |
+//! Video files of a conversation are read by the edge's reader: `caracal_edge::io::video`.
 
-pub mod ffmpeg;
-pub mod video;
-
-pub use video::{VideoError, VideoFile};
+pub use caracal_edge::io::{VideoError, VideoFile};

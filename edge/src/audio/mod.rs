@@ -13,6 +13,7 @@
 //! | [`audio_encoder_config`], [`fsmn_layer`], [`audio_encoder`] | the streaming FSMN encoder |
 //! | [`audio_projector`] | from its width to the language model's |
 //! | [`audio_perception`] | front end, encoder and projector of one model folder |
+//! | [`voice_activity`] | speech probabilities → beginnings and ends of speech |
 
 pub mod audio_encoder;
 pub mod audio_encoder_config;
@@ -29,6 +30,7 @@ pub mod read;
 pub mod resampler;
 pub mod sinc_resample;
 pub mod splice;
+pub mod voice_activity;
 pub mod waveform;
 
 pub use audio_encoder::{AudioEncoder, AudioEncoderState};
@@ -45,4 +47,5 @@ pub use read::{AudioFileError, Recording, read_audio};
 pub use resampler::{ResampleError, Resampler, resample};
 pub use sinc_resample::sinc_resample;
 pub use splice::{Splice, SpliceConfig, SpliceState};
+pub use voice_activity::{SpeechProbability, VAD_WINDOW_SAMPLES, VoiceActivity, VoiceActivityConfig, VoiceEvent};
 pub use waveform::{NotFinite, Waveform};

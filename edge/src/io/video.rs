@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use caracal_edge::vision::{PICTURE_PIXELS_MAX, Picture};
+use crate::vision::{PICTURE_PIXELS_MAX, Picture};
 use serde::Deserialize;
 
 use super::ffmpeg::{self, Running};
