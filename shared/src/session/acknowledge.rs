@@ -15,6 +15,11 @@ pub struct Acknowledge {
 }
 
 impl Acknowledge {
+    /// So many came down in an earlier life.
+    pub fn after(control: u64) -> Self {
+        Self { control, ..Self::default() }
+    }
+
     /// Counts a message; says whether to acknowledge at once.
     pub fn received(&mut self, now: Micros, vision: bool) -> bool {
         *if vision { &mut self.vision } else { &mut self.control } += 1;

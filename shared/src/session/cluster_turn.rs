@@ -42,7 +42,7 @@ pub(super) struct OpenTurn {
     pub(super) brought: Brought,
     pub(super) mark: Option<Mark>,
     /// It became too long, and the user was told.
-    full: bool,
+    pub(super) full: bool,
 }
 
 impl Session {
@@ -83,7 +83,7 @@ impl Session {
         if embeddings.width() != model.audio_width || embeddings.precision() != model.precision {
             return self.refuse(Reason::Embeddings, "vectors of sound are not as wide or precise as agreed. Update the edge's model.");
         }
-        let rows = embeddings.count() + 1;
+        let (rows, cut) = (embeddings.count() + 1, model.audio_cut);
         let audio_start = self.settings.template.audio_start();
         let Some(open) = self.open_for(turn, provisional, rows) else { return };
         let mut parts = Vec::new();
@@ -92,7 +92,7 @@ impl Session {
         }
         open.brought.audio += embeddings.count();
         open.brought.digest.add(embeddings.values());
-        parts.push(Part::Audio(embeddings));
+        parts.push(Part::Audio(embeddings, cut));
         self.work(EngineOp::Extend { parts, choose: None });
     }
 

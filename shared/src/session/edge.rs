@@ -467,7 +467,7 @@ impl Session {
         }
     }
 
-    fn played(&mut self, attempt: AttemptId, frames: u32) {
+    fn note_played(&mut self, attempt: AttemptId, frames: u32) {
         let Phase::Answered { attempt: of, played, told, .. } = &mut self.phase else { return };
         if *of != attempt || frames <= *played {
             return;
@@ -477,6 +477,14 @@ impl Session {
         if tell {
             *told = frames;
             self.say_once(EdgeMessage::Played { attempt, frames });
+        }
+    }
+
+    /// Frames of an answer that were heard, as far as the session was told and the answer is open.
+    pub fn played(&self, attempt: AttemptId) -> u32 {
+        match self.phase {
+            Phase::Answered { attempt: of, played, .. } if of == attempt => played,
+            _ => 0,
         }
     }
 
@@ -525,7 +533,7 @@ impl Machine for Session {
                 }
             }
             EdgeInput::Tail { attempt, audio, unit } => self.tail(attempt, audio, unit),
-            EdgeInput::Played { attempt, frames } => self.played(attempt, frames),
+            EdgeInput::Played { attempt, frames } => self.note_played(attempt, frames),
             EdgeInput::Linked(welcome) => self.link(welcome),
             EdgeInput::Unlinked => self.linked = false,
             EdgeInput::Refused(refusal) => self.give_up(refusal, true),

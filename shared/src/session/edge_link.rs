@@ -32,7 +32,7 @@ impl Session {
             };
             self.control.renumber(welcome.control);
             self.vision.renumber(welcome.vision);
-            self.acknowledge = Acknowledge { control: welcome.sent, ..Acknowledge::default() };
+            self.acknowledge = Acknowledge::after(welcome.sent);
         } else if !(self.control.acknowledge(welcome.control) && self.vision.acknowledge(welcome.vision)) {
             return self.give_up(Refusal::new(Reason::Protocol, "the cluster does not remember what it acknowledged."), true);
         }

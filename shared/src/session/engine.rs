@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use crate::prompt::Row;
 use crate::reply::NextInput;
 use crate::turn::AttemptId;
-use crate::wire::Embeddings;
+use crate::wire::{AudioCut, Embeddings};
 
 /// A run of input rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,8 +17,8 @@ pub enum Part {
     Rows(Vec<Row>),
     /// Generated steps, embedded as generation does.
     Steps(Vec<NextInput>),
-    /// The ears' vectors, at the session's cut.
-    Audio(Embeddings),
+    /// The ears' vectors, cut there.
+    Audio(Embeddings, AudioCut),
     /// A picture's vectors.
     Picture(Embeddings),
 }
@@ -29,7 +29,7 @@ impl Part {
         match self {
             Part::Rows(rows) => rows.len() as u32,
             Part::Steps(steps) => steps.len() as u32,
-            Part::Audio(embeddings) | Part::Picture(embeddings) => embeddings.count(),
+            Part::Audio(embeddings, _) | Part::Picture(embeddings) => embeddings.count(),
         }
     }
 
@@ -42,7 +42,7 @@ impl Part {
         match self {
             Part::Rows(rows) => Part::Rows(rows[range].to_vec()),
             Part::Steps(steps) => Part::Steps(steps[range].to_vec()),
-            Part::Audio(embeddings) => Part::Audio(embeddings.slice(from, to)),
+            Part::Audio(embeddings, cut) => Part::Audio(embeddings.slice(from, to), *cut),
             Part::Picture(embeddings) => Part::Picture(embeddings.slice(from, to)),
         }
     }
