@@ -100,6 +100,15 @@ impl<'a> Weights<'a> {
         Self { dtype, ..self.clone() }
     }
 
+    /// The same names without the file behind them, for [`Weights::save`] after training: what is asked of it from now
+    /// on is made up from `seed`.
+    #[must_use]
+    pub fn without_file(&self, seed: u64) -> Weights<'static> {
+        let source = Source::Random(Rc::new(RefCell::new(StdRng::seed_from_u64(seed))));
+        let Self { device, dtype, narrow, prefix, names, .. } = self.clone();
+        Weights { source, device, dtype, narrow, prefix, names }
+    }
+
     /// The device that parameters are put on.
     pub fn device(&self) -> &Device {
         &self.device

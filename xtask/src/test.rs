@@ -25,11 +25,10 @@ pub struct Arguments {
 /// # Errors
 /// When something cannot be set up or a test fails.
 pub fn run(arguments: &Arguments) -> Result<()> {
-    let mut needs = vec![setup::COMPILER, setup::FFMPEG];
+    setup::conversation()?;
     if !arguments.cpu_only {
-        needs.push(setup::VULKAN);
+        setup::ensure(&[setup::VULKAN])?;
     }
-    setup::ensure(&needs)?;
     tidy::run()?;
     let nextest = Command::new("cargo")
         .args(["nextest", "--version"])

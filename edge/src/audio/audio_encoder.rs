@@ -11,6 +11,7 @@ use caracal_kernels::layers::Linear;
 use caracal_kernels::{Checkpoint, LoadError, Weights};
 
 use super::fsmn_layer::Rectifier;
+use super::joined_clips::JoinedClips;
 use super::{AudioEncoderConfig, FsmnLayer, FsmnState};
 use crate::Streaming;
 
@@ -134,6 +135,25 @@ impl AudioEncoder {
     pub fn offline_batch(&self, clips: Vec<Tensor<2>>) -> Vec<Option<Tensor<2>>> {
         let mut states: Vec<_> = clips.iter().map(|_| self.start()).collect();
         self.advance(&mut states.iter_mut().collect::<Vec<_>>(), clips.into_iter().map(Some).collect(), true)
+    }
+
+    /// Whole clips that lie one after another in `x`, each as if alone: what [`AudioEncoder::offline_batch`] gives, with
+    /// few large operations. For training, where the many small ones of a clip by itself cost more than the matrices.
+    ///
+    /// # Shapes
+    /// x: `[sum of lengths, input_size]` → `[sum of lengths, output_size]`
+    ///
+    /// # Panics
+    /// When x has not as many rows as the clips together, or none.
+    pub fn offline_joined(&self, x: Tensor<2>, lengths: &[usize]) -> Tensor<2> {
+        let reach = self.fsmn_layers.iter().map(FsmnLayer::reach);
+        let (past, look_ahead) = reach.fold((0, 0), |most, layer| (most.0.max(layer.0), most.1.max(layer.1)));
+        let clips = JoinedClips::new(lengths, past, look_ahead, &x.device());
+        let joined = self.fsmn_layers.iter().fold(self.pre_ffn(x), |x, layer| {
+            let memory = layer.remember_joined(&clips, x.clone());
+            layer.feed_forward(x + memory)
+        });
+        self.post_ffn(joined)
     }
 
     /// One step of several streams: the weights are read once for all, and each stream computes what it would alone.

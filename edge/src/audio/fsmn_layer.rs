@@ -8,6 +8,7 @@ use caracal_kernels::layers::{LayerNorm, Linear};
 use caracal_kernels::{Init, LoadError, Weights, ops};
 
 use super::AudioEncoderConfig;
+use super::joined_clips::JoinedClips;
 
 /// max(0, x), with a ceiling where the config's activation has one.
 #[derive(Module, Debug)]
@@ -117,6 +118,19 @@ impl FsmnLayer {
         let result = (cut(residual, 0, ready)?, memory);
         *state = FsmnState { normed: cut(normed, ready, normed.dims()[0]), waiting: cut(residual, ready, residual.dims()[0]) };
         Some(result)
+    }
+
+    /// What the memory adds to the rows of whole clips that lie one after another, each as if alone.
+    ///
+    /// # Shapes
+    /// x: `[rows, width]` → `[rows, width]`
+    pub(super) fn remember_joined(&self, clips: &JoinedClips, x: Tensor<2>) -> Tensor<2> {
+        clips.gather(ops::fsmn_memory(clips.spread(self.memory_ln.forward(x)), self.memory.val(), self.dilation))
+    }
+
+    /// Rows before and after the current one that the memory reaches.
+    pub(super) fn reach(&self) -> (usize, usize) {
+        (self.past, self.look_ahead)
     }
 
     /// y + W2 act(W1 norm(y)).

@@ -3,14 +3,14 @@
 //! | file | what it holds |
 //! |---|---|
 //! | [`waveform`] | samples that are fit to be computed with |
-//! | [`read`] | WAV, FLAC and MP3 files |
+//! | [`sound_decoder`], [`read`] | WAV, FLAC and MP3: piece by piece, also from a pipe; whole files |
 //! | [`resampler`], [`sinc_resample`] | other sample rates: live, and exactly as the published code |
 //! | [`fbank`] | log-mel vectors, one every 10 ms |
 //! | [`delta`] | their slopes, where a model asks for them |
 //! | [`cmvn`] | mean and variance normalisation from a statistics file |
 //! | [`splice`] | neighbours side by side, one every 80 ms |
 //! | [`preprocessor_config`], [`front_end`] | all of these as one streaming value |
-//! | [`audio_encoder_config`], [`fsmn_layer`], [`audio_encoder`] | the streaming FSMN encoder |
+//! | [`audio_encoder_config`], [`fsmn_layer`], [`audio_encoder`], `joined_clips` | the streaming FSMN encoder |
 //! | [`audio_projector`] | from its width to the language model's |
 //! | [`audio_perception`] | front end, encoder and projector of one model folder |
 //! | [`voice_activity`] | speech probabilities → beginnings and ends of speech |
@@ -25,10 +25,12 @@ pub mod fbank;
 mod frame_window;
 pub mod front_end;
 pub mod fsmn_layer;
+mod joined_clips;
 pub mod preprocessor_config;
 pub mod read;
 pub mod resampler;
 pub mod sinc_resample;
+pub mod sound_decoder;
 pub mod splice;
 pub mod voice_activity;
 pub mod waveform;
@@ -46,6 +48,7 @@ pub use preprocessor_config::PreprocessorConfig;
 pub use read::{AudioFileError, Recording, read_audio};
 pub use resampler::{ResampleError, Resampler, resample};
 pub use sinc_resample::sinc_resample;
+pub use sound_decoder::SoundDecoder;
 pub use splice::{Splice, SpliceConfig, SpliceState};
 pub use voice_activity::{SpeechProbability, VAD_WINDOW_SAMPLES, VoiceActivity, VoiceActivityConfig, VoiceEvent};
 pub use waveform::{NotFinite, Waveform};

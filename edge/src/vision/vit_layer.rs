@@ -91,14 +91,18 @@ impl VitLayer {
         let (q, k) = (norm(&self.q_norm, q), norm(&self.k_norm, k));
         trace("q_norm", &q);
         trace("k_norm", &k);
-        let mut first = 0;
-        let units = grids.iter().map(|grid| {
-            let rows = |t: &Tensor<2>| t.clone().narrow(0, first, grid.count());
-            let context = ops::attention(rows(&q), rows(&k), rows(&v), self.heads);
-            first += grid.count();
-            context
-        });
-        let context = Tensor::cat(units.collect(), 0);
+        let context = if grids.iter().all(|grid| grid.count() == grids[0].count()) {
+            ops::attention_in_parts(q, k, v, self.heads, grids.len())
+        } else {
+            let mut first = 0;
+            let units = grids.iter().map(|grid| {
+                let rows = |t: &Tensor<2>| t.clone().narrow(0, first, grid.count());
+                let context = ops::attention(rows(&q), rows(&k), rows(&v), self.heads);
+                first += grid.count();
+                context
+            });
+            Tensor::cat(units.collect(), 0)
+        };
         trace("attn_ctx", &context);
         let y = self.proj.forward(context);
         trace("attn_proj", &y);

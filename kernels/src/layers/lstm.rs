@@ -72,6 +72,15 @@ impl Lstm {
     pub fn forward(&self, state: &mut LstmState, x: Tensor<2>) -> Tensor<2> {
         let [rows, _] = x.dims();
         let from_input = ops::linear(x, self.weight_ih.val(), Some(self.bias_ih.val()));
+        if let Some((outputs, c)) = ops::tracked_lstm(&from_input, &self.weight_hh.val(), &self.bias_hh.val(), &state.h, &state.c) {
+            (state.h, state.c) = (outputs.clone().narrow(0, rows - 1, 1), c);
+            return outputs;
+        }
+        self.row_by_row(state, from_input)
+    }
+
+    fn row_by_row(&self, state: &mut LstmState, from_input: Tensor<2>) -> Tensor<2> {
+        let [rows, _] = from_input.dims();
         let outputs = (0..rows).map(|row| {
             let from_past = ops::linear(state.h.clone(), self.weight_hh.val(), Some(self.bias_hh.val()));
             let gates = from_input.clone().slice_dim(0, row..row + 1) + from_past;
@@ -96,6 +105,31 @@ mod tests {
         let mut state = lstm.start();
         let pieces = (0..11).map(|row| lstm.forward(&mut state, x.clone().slice_dim(0, row..row + 1))).collect();
         assert_eq!(Tensor::cat(pieces, 0).into_data(), whole.into_data());
+    }
+
+    #[test]
+    fn gradients_of_the_sequence_equal_those_of_its_rows() {
+        let device = Device::flex().autodiff();
+        let lstm = Lstm::load(&Weights::random(5, &device), 7, 9).unwrap();
+        let x = Tensor::<2>::random([11, 7], Distribution::Default, &Device::flex()).into_data();
+        let results = [true, false].map(|whole| {
+            let x = Tensor::<2>::from_data(x.clone(), &device).require_grad();
+            let mut state = lstm.start();
+            let y = if whole {
+                lstm.forward(&mut state, x.clone())
+            } else {
+                lstm.row_by_row(&mut state, ops::linear(x.clone(), lstm.weight_ih.val(), Some(lstm.bias_ih.val())))
+            };
+            let loss = (y.clone() * y.clone().sin()).sum() + state.c.sum() + state.h.square().sum();
+            let gradients = loss.backward();
+            let values = |tensor: Tensor<2>| tensor.into_data().try_to_vec::<f32>().unwrap();
+            let weight = |param: &Param<Tensor<2>>| values(param.val().grad(&gradients).unwrap());
+            let bias = lstm.bias_hh.val().grad(&gradients).unwrap().into_data().try_to_vec::<f32>().unwrap();
+            [values(y.inner()), values(x.grad(&gradients).unwrap()), weight(&lstm.weight_ih), weight(&lstm.weight_hh), bias].concat()
+        });
+        for (whole, rows) in results[0].iter().zip(&results[1]) {
+            assert!((whole - rows).abs() < 1e-4, "{whole}, not {rows}");
+        }
     }
 
     #[test]

@@ -21,27 +21,41 @@ const SCORES_MAX: usize = 1 << 26;
 /// # Panics
 /// When the shapes differ or the width is no multiple of `heads`.
 pub fn attention(q: Tensor<2>, k: Tensor<2>, v: Tensor<2>, heads: usize) -> Tensor<2> {
-    let ([rows, width], dtype, device) = (q.dims(), q.dtype(), q.device());
+    attention_in_parts(q, k, v, heads, 1)
+}
+
+/// As [`attention`], the rows being `parts` of equal length that do not see each other: one call for many costs less than
+/// many calls, most of all when gradients are wanted.
+///
+/// # Shapes
+/// q, k, v: `[parts * rows, heads * head width]` → the same
+///
+/// # Panics
+/// As [`attention`]; when the rows are no multiple of `parts`.
+pub fn attention_in_parts(q: Tensor<2>, k: Tensor<2>, v: Tensor<2>, heads: usize, parts: usize) -> Tensor<2> {
+    let ([all, width], dtype, device) = (q.dims(), q.dtype(), q.device());
     assert!(q.dims() == k.dims() && q.dims() == v.dims(), "attention: q {:?}, k {:?}, v {:?}", q.dims(), k.dims(), v.dims());
+    assert!(parts > 0 && all.is_multiple_of(parts), "attention: {all} rows in {parts} parts");
+    let rows = all / parts;
     assert!(width.is_multiple_of(heads), "attention: {width} channels in {heads} heads");
     let head_width = width / heads;
     let split = |t: Tensor<2>| {
         let t = if dtype == DType::F32 { t } else { t.cast(DType::F32) };
-        t.reshape([1, rows, heads, head_width]).swap_dims(1, 2)
+        t.reshape([parts, rows, heads, head_width]).swap_dims(1, 2)
     };
     let (q, k, v) = (split(q), split(k), split(v));
     let y = if is_plain_cpu(&device) {
         module::attention(q, k, v, None, None, AttentionModuleOptions::default())
     } else {
         let q = q / (head_width as f64).sqrt();
-        let block = (SCORES_MAX / (heads * rows).max(1)).max(1);
+        let block = (SCORES_MAX / (parts * heads * rows).max(1)).max(1);
         let of_block = |first: usize| {
             let scores = q.clone().narrow(2, first, block.min(rows - first)).matmul(k.clone().transpose());
             activation::softmax(scores, 3).matmul(v.clone())
         };
         Tensor::cat((0..rows).step_by(block).map(of_block).collect(), 2)
     };
-    let y = y.swap_dims(1, 2).reshape([rows, width]);
+    let y = y.swap_dims(1, 2).reshape([all, width]);
     if dtype == DType::F32 { y } else { y.cast(dtype) }
 }
 
@@ -88,6 +102,20 @@ mod tests {
                     assert!((f64::from(*got) - want).abs() < 1e-5, "{rows} rows: {got} {want}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn parts_equal_themselves_alone() {
+        let (rows, parts, heads, width) = (5, 3, 2, 8);
+        for device in [Device::flex(), Device::flex().autodiff()] {
+            let random = || Tensor::<2>::random([parts * rows, width], Distribution::Uniform(-2.0, 2.0), &device);
+            let (q, k, v) = (random(), random(), random());
+            let part = |t: &Tensor<2>, index: usize| t.clone().narrow(0, index * rows, rows);
+            let alone = (0..parts).map(|i| attention(part(&q, i), part(&k, i), part(&v, i), heads)).collect();
+            let together = attention_in_parts(q.clone(), k.clone(), v.clone(), heads, parts);
+            let off = (together - Tensor::cat(alone, 0)).abs().max().into_scalar::<f32>();
+            assert!(off < 1e-6, "{off}");
         }
     }
 

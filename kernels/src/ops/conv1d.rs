@@ -11,7 +11,9 @@ use burn::tensor::Tensor;
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
+use super::conv_gradient::ConvGradient;
 use super::conv_layout::panel_width;
+use super::gradient::{record, tracked, view};
 use super::{HostView, from_host, is_plain_cpu};
 
 /// Products below this many multiply-adds run on the calling thread: waking the pool costs about as much.
@@ -71,7 +73,24 @@ pub fn conv1d(x: Tensor<2>, weight: Tensor<3>, bias: Tensor<1>, shape: Conv1dSha
         convolve(x.values(), weight.values(), bias.values(), inputs, shape, &mut y);
         return from_host(y, [rows_out, shape.outputs], &device, dtype);
     }
-    let last = (rows_out - 1) * shape.stride + 1;
+    tracked_conv1d(&x, &weight, &bias, shape).unwrap_or_else(|| composed(x, weight, bias, shape))
+}
+
+/// The CPU version with gradients; `None` where the tensors are elsewhere.
+fn tracked_conv1d(x: &Tensor<2>, weight: &Tensor<3>, bias: &Tensor<1>, shape: Conv1dShape) -> Option<Tensor<2>> {
+    let [rows, inputs] = x.dims();
+    let tensors = [tracked(x)?, tracked(weight)?, tracked(bias)?];
+    let views = tensors.each_ref().map(view);
+    let rows_out = shape.rows_out(rows);
+    let mut y = vec![0.0; rows_out * shape.outputs];
+    convolve(views[0].values(), views[1].values(), views[2].values(), inputs, shape, &mut y);
+    Some(record(&tensors, views, y, [rows_out, shape.outputs], ConvGradient { shape, inputs }))
+}
+
+/// What every device can run: all windows side by side, times the weight.
+pub(super) fn composed(x: Tensor<2>, weight: Tensor<3>, bias: Tensor<1>, shape: Conv1dShape) -> Tensor<2> {
+    let [panels, depth, width] = weight.dims();
+    let last = (shape.rows_out(x.dims()[0]) - 1) * shape.stride + 1;
     let windows = (0..shape.taps).map(|tap| {
         let from = tap * shape.dilation;
         x.clone().slice_dim(0, burn::tensor::Slice::new(from as isize, Some((from + last) as isize), shape.stride as isize))
@@ -98,7 +117,7 @@ impl Blocks {
     }
 }
 
-fn convolve(x: &[f32], weight: &[f32], bias: &[f32], inputs: usize, shape: Conv1dShape, y: &mut [f32]) {
+pub(super) fn convolve(x: &[f32], weight: &[f32], bias: &[f32], inputs: usize, shape: Conv1dShape, y: &mut [f32]) {
     let Conv1dShape { outputs, taps, dilation, stride } = shape;
     let (width, depth) = (panel_width(outputs), taps * inputs);
     let rows = shape.rows_out(x.len() / inputs);
@@ -138,12 +157,12 @@ fn convolve(x: &[f32], weight: &[f32], bias: &[f32], inputs: usize, shape: Conv1
 }
 
 /// Adds rows of x, `step` numbers apart, times a part of a panel to the sums.
-struct Product<'a> {
-    x: &'a [f32],
-    step: usize,
-    weight: &'a [f32],
-    width: usize,
-    sums: &'a mut [f32],
+pub(super) struct Product<'a> {
+    pub(super) x: &'a [f32],
+    pub(super) step: usize,
+    pub(super) weight: &'a [f32],
+    pub(super) width: usize,
+    pub(super) sums: &'a mut [f32],
 }
 
 impl WithSimd for Product<'_> {

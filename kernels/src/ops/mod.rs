@@ -6,6 +6,9 @@
 //! (`docs/decisions/0002-row-invariant-cpu-kernels.md`).
 
 mod attention;
+mod conv_gradient;
+mod gradient;
+mod lstm;
 mod fsmn_memory;
 mod conv1d;
 mod conv_layout;
@@ -17,12 +20,13 @@ mod rms_norm;
 mod snake;
 mod swiglu;
 
-pub use attention::attention;
+pub use attention::{attention, attention_in_parts};
 pub use conv_layout::ConvLayout;
 pub use conv1d::{Conv1dShape, conv1d};
 pub use fsmn_memory::fsmn_memory;
 pub use head_linear::head_linear;
 pub use linear::{linear, linear_rows};
+pub use lstm::tracked_lstm;
 pub use lstm_cell::lstm_cell;
 pub use mla_attention::{LatentBlocks, QueryContext, mla_attention_rows};
 pub use rms_norm::{rms_norm, rms_norm_row};

@@ -228,6 +228,22 @@ fn streams_side_by_side_are_bit_for_bit_as_alone() {
 }
 
 #[test]
+fn clips_one_after_another_are_each_as_alone() {
+    let encoders = encoders();
+    for_cuttings(1..40usize, |n, cut, seed| {
+        let encoder = &encoders[seed as usize % encoders.len()];
+        let features = noise(10 * n, seed);
+        let lengths: Vec<usize> = cut.iter().copied().filter(|length| *length > 0).collect();
+        let (mut alone, mut from) = (Vec::new(), 0);
+        for length in &lengths {
+            alone.extend(values(encoder.offline(rows(&features[10 * from..10 * (from + length)]))));
+            from += length;
+        }
+        agree(&values(Some(encoder.offline_joined(rows(&features[..10 * from]), &lengths))), &alone)
+    });
+}
+
+#[test]
 fn gradients_reach_every_parameter_of_the_encoder() {
     use burn::module::{Module, ModuleVisitor, Param};
     struct Count<'g>(&'g burn::tensor::Gradients, usize, Vec<Vec<usize>>);

@@ -1,17 +1,101 @@
 //! The language model of kitten: its tokenizer, its curriculum.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`shape`] | sizes, and the `config.json` that says them |
+//! | [`tokenizer_file`] | `tokenizer.json` with the released layout of ids |
+//! | [`model`] | everything that is trained together, and its files |
+//! | [`sample`] | a conversation as rows and what each row should predict |
+//! | [`batch`] | samples of like length side by side |
+//! | [`loss`] | the weighted cross entropies of text and codes |
+//! | [`balance`] | the router's bias, moved by the load |
+//! | [`curriculum`] | the stages: what each draws and moves |
+//! | [`lesson`], [`replies`], [`perception`] | conversations to learn from; their spoken answers; what is heard and seen |
+//! | [`training`], [`measure`] | the loop, and how it fares |
+//! | [`ask`] | greedy answers in writing, for measuring on the way |
 
-use anyhow::Result;
+pub mod ask;
+pub mod balance;
+pub mod batch;
+pub mod curriculum;
+pub mod lesson;
+pub mod loss;
+pub mod measure;
+pub mod model;
+pub mod perception;
+pub mod replies;
+pub mod sample;
+pub mod shape;
+pub mod tokenizer_file;
+pub mod training;
 
+use anyhow::{Result, ensure};
+
+use crate::ears;
+use crate::ears::features::Ears;
+use crate::eyes::features::Sight;
 use crate::stage::Folders;
 
 /// What to do in this part of the training.
 #[derive(clap::Args, Debug)]
-pub struct Options {}
+pub struct Options {
+    /// Write the tokenizer and the configuration, and stop.
+    #[arg(long)]
+    prepare: bool,
+    /// Only this stage; by default all of them, in order.
+    #[arg(long, value_parser = clap::builder::PossibleValuesParser::new(curriculum::STAGES.map(|stage| stage.name)))]
+    stage: Option<String>,
+    /// Steps of that stage, where it shall not run as long as planned.
+    #[arg(long, requires = "stage")]
+    steps: Option<usize>,
+    /// Different answers that are rendered and encoded for speaking.
+    #[arg(long, default_value_t = 4000)]
+    answers: usize,
+}
 
 /// Runs the part's stages, or goes on with them.
 ///
 /// # Errors
 /// When data cannot be made, or a file not be read or written.
-pub fn run(_options: &Options, _folders: &Folders) -> Result<()> {
+pub fn run(options: &Options, folders: &Folders) -> Result<()> {
+    if !folders.model.join("tokenizer.json").exists() {
+        tokenizer_file::write(&folders.model, shape::SEED)?;
+        shape::write(&folders.model)?;
+    }
+    if options.prepare {
+        return Ok(());
+    }
+    let wanted = |stage: &curriculum::Lessons| options.stage.as_deref().is_none_or(|name| name == stage.name);
+    let stages: Vec<_> = curriculum::STAGES.into_iter().filter(wanted).collect();
+    let needs = |part: fn(&curriculum::Mix) -> f64| stages.iter().any(|stage| part(&stage.mix) > 0.0);
+    let speaks = needs(|mix| mix.speaking + mix.talking);
+    let hears = needs(|mix| mix.listening + mix.talking);
+    let sees = needs(|mix| mix.seeing);
+    ensure!(!hears || folders.model.join("audio/audio_encoder.safetensors").exists(), "there are no ears yet: run `caracal-train ears` first");
+    let mut teacher = lesson::Teacher {
+        sampler: sample::Sampler::open(&folders.model)?,
+        replies: if speaks { Some(replies::Replies::make(folders, options.answers)?) } else { None },
+        perception: perception::Perception::new(
+            if hears { Some((Ears::open(folders)?, ears::corpus::Corpus::open(folders)?.listening)) } else { None },
+            if sees { Some(Sight::open(&folders.model)?) } else { None },
+        ),
+        heard: heard_width(folders)?,
+    };
+    for mut stage in stages {
+        stage.steps = options.steps.unwrap_or(stage.steps);
+        training::run(folders, &mut teacher, &stage)?;
+    }
     Ok(())
 }
+
+/// Width of the audio encoder's output: from its config if that is there.
+///
+/// # Errors
+/// When the config is there and wrong.
+pub fn heard_width(folders: &Folders) -> Result<usize> {
+    let file = folders.model.join("audio/config.json");
+    Ok(if file.exists() { caracal_edge::audio::AudioEncoderConfig::read(&file)?.output_size() } else { HEARD })
+}
+
+/// Width of the audio encoder's output while there is none.
+const HEARD: usize = 512;

@@ -1,17 +1,118 @@
 //! Speech ⇄ codes: training of the codec.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`shape`] | sizes, and the config files that say them |
+//! | [`sentences`] | what the voice says for training, and what is held out |
+//! | [`clips`], [`features`], [`phones`] | spoken sentences, what they look like, and what is said in them |
+//! | [`kmeans`], [`principal`] | centres and main directions of many rows |
+//! | [`semantic`] | first stage: what is said, by CTC, and its codes |
+//! | [`acoustic`] | second stage: how it sounds, and its codes |
+//! | [`codes`] | sentences as codes, for the decoder and for the language model |
+//! | [`decoder`], [`spectral`], [`hearing`] | third stage: codes to sound, by spectra and by what a listener hears |
+//! | [`publish`], [`transplant`] | the files of the checkpoint |
+//! | [`evaluate`] | what is understood behind the codec |
+
+pub mod acoustic;
+pub mod clips;
+pub mod codes;
+pub mod decoder;
+pub mod evaluate;
+pub mod features;
+pub mod hearing;
+pub mod kmeans;
+pub mod phones;
+pub mod principal;
+pub mod publish;
+pub mod semantic;
+pub mod sentences;
+pub mod shape;
+pub mod spectral;
+pub mod transplant;
+
+use std::path::PathBuf;
 
 use anyhow::Result;
 
-use crate::stage::Folders;
+use crate::stage::{Folders, LearningRate};
+use crate::voices::piper;
 
 /// What to do in this part of the training.
 #[derive(clap::Args, Debug)]
-pub struct Options {}
+pub struct Options {
+    /// Sentences to learn from, one a line, instead of drawn ones.
+    #[arg(long)]
+    sentences: Option<PathBuf>,
+    /// Steps of the semantic tokenizer.
+    #[arg(long, default_value_t = 2500)]
+    semantic_steps: usize,
+    /// Steps of the acoustic encoder.
+    #[arg(long, default_value_t = 2500)]
+    acoustic_steps: usize,
+    /// Steps of the decoder.
+    #[arg(long, default_value_t = 12_000)]
+    decoder_steps: usize,
+    /// Learning rate of the decoder at its highest.
+    #[arg(long, default_value_t = 1.2e-3)]
+    decoder_rate: f64,
+    /// Run this stage only.
+    #[arg(long, value_enum)]
+    only: Option<Step>,
+    /// Train nothing; say what is lost on the way through the codec.
+    #[arg(long)]
+    evaluate: bool,
+    /// The judge that `--evaluate` asks: a program that takes a table of WAV files and what they say.
+    #[arg(long)]
+    judge: Option<PathBuf>,
+}
+
+/// A stage of the codec's training.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Step {
+    /// Semantic tokenizer.
+    Semantic,
+    /// Acoustic encoder and its codebooks.
+    Acoustic,
+    /// Join both into the published tokenizer.
+    Tokenizer,
+    /// Decoder.
+    Decoder,
+}
 
 /// Runs the part's stages, or goes on with them.
 ///
 /// # Errors
 /// When data cannot be made, or a file not be read or written.
-pub fn run(_options: &Options, _folders: &Folders) -> Result<()> {
+pub fn run(options: &Options, folders: &Folders) -> Result<()> {
+    let folder = publish::folder(folders);
+    shape::write(&folder)?;
+    let shapes = shape::Shapes::read(&folder)?;
+    let sentences = sentences::choose(options.sentences.as_deref())?;
+    if options.evaluate {
+        let held_out = clips::read_all(&piper::speak(folders, &sentences.held_out)?)?;
+        return evaluate::round_trip(folders, &held_out, options.judge.as_deref());
+    }
+    let (spoken, held_out) = (piper::speak(folders, &sentences.training)?, piper::speak(folders, &sentences.held_out)?);
+    let (training, held_out) = (clips::read_all(&spoken)?, clips::read_all(&held_out)?);
+    eprintln!("codec: {} sentences, {} frames", training.len(), training.iter().map(clips::Clip::frames).sum::<usize>());
+    let wanted = |stage| options.only.is_none_or(|only| only == stage);
+    if wanted(Step::Semantic) {
+        semantic::train(folders, &shapes, &training, &held_out, options.semantic_steps)?;
+    }
+    if wanted(Step::Acoustic) {
+        acoustic::train(folders, &shapes, &training, options.acoustic_steps)?;
+    }
+    if wanted(Step::Tokenizer) {
+        publish::tokenizer(folders, &shapes)?;
+    }
+    if wanted(Step::Decoder) {
+        let coded = codes::of(folders, &spoken)?;
+        for (book, (single, pair)) in codes::entropies(&coded).iter().enumerate() {
+            println!("codec: codebook {book}: {single:.2} bits a code, {pair:.2} given the one before");
+        }
+        let coded: Vec<_> = coded.into_iter().map(|(_, codes)| codes).collect();
+        let rate = LearningRate { peak: options.decoder_rate, floor: 0.03, warmup: 100, steps: options.decoder_steps };
+        decoder::train(folders, &shapes, &training, &coded, rate)?;
+    }
     Ok(())
 }

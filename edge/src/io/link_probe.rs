@@ -1,0 +1,140 @@
+//! A handshake with the cluster and nothing more: whether it answers, how far away it is, and which certificate it shows.
+//!
+//! The certificate is not trusted here: it is only looked at, and nothing is sent, no token and no data. Who may be talked to
+//! is decided when a conversation begins.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use quinn::crypto::rustls::QuicClientConfig;
+use quinn::rustls;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, ring, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{DigitallySignedStruct, Error, SignatureScheme};
+use sha2::{Digest, Sha256};
+
+/// The protocol that an edge and a cluster speak.
+const ALPN: &[u8] = b"caracal/1";
+/// How long an answer may take: beyond it no conversation is possible.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// What a cluster showed of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// Where it is.
+    pub address: SocketAddr,
+    /// Time there and back.
+    pub round_trip: Duration,
+    /// SHA-256 of its certificate, 64 hexadecimal digits.
+    pub fingerprint: String,
+}
+
+/// Shakes hands with the cluster at `address` (host and port) and hangs up.
+///
+/// # Errors
+/// What failed, for people: the name, the way there, or the other side.
+pub fn probe(address: &str) -> Result<Answer, String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| format!("no runtime: {e}"))?;
+    runtime.block_on(async {
+        match tokio::time::timeout(PATIENCE, shake(address)).await {
+            Ok(answer) => answer,
+            Err(_) => Err(format!("no answer from {address} within {} s", PATIENCE.as_secs())),
+        }
+    })
+}
+
+async fn shake(address: &str) -> Result<Answer, String> {
+    let mut found = tokio::net::lookup_host(address).await.map_err(|e| format!("{address}: the name has no address: {e}"))?;
+    let to = found.next().ok_or_else(|| format!("{address}: the name has no address"))?;
+    let from: SocketAddr = if to.is_ipv4() { ([0, 0, 0, 0], 0).into() } else { ([0u16; 8], 0).into() };
+    let endpoint = quinn::Endpoint::client(from).map_err(|e| format!("no UDP socket can be opened: {e}"))?;
+    let host = address.rsplit_once(':').map_or(address, |(host, _)| host).trim_matches(['[', ']']);
+    let connecting = endpoint.connect_with(client()?, to, host).map_err(|e| format!("{address}: {e}"))?;
+    let connection = connecting.await.map_err(|e| format!("{to} does not shake hands: {e}"))?;
+    let round_trip = connection.rtt();
+    let identity = connection.peer_identity().and_then(|identity| identity.downcast::<Vec<CertificateDer<'static>>>().ok());
+    let certificate = identity.and_then(|chain| chain.first().cloned()).ok_or_else(|| format!("{to} shows no certificate"))?;
+    connection.close(0u32.into(), b"only looking");
+    endpoint.wait_idle().await;
+    Ok(Answer { address: to, round_trip, fingerprint: fingerprint(&certificate) })
+}
+
+/// SHA-256 of a certificate, 64 hexadecimal digits.
+pub fn fingerprint(certificate: &[u8]) -> String {
+    Sha256::digest(certificate).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn client() -> Result<quinn::ClientConfig, String> {
+    let provider = Arc::new(ring::default_provider());
+    let mut tls = rustls::ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .map_err(|e| e.to_string())?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(Onlooker(provider)))
+        .with_no_client_auth();
+    tls.alpn_protocols = vec![ALPN.to_vec()];
+    let quic = QuicClientConfig::try_from(tls).map_err(|e| e.to_string())?;
+    Ok(quinn::ClientConfig::new(Arc::new(quic)))
+}
+
+/// Takes any certificate, as long as the other side holds its key.
+#[derive(Debug)]
+struct Onlooker(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for Onlooker {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Err(Error::General("QUIC needs TLS 1.3".into()))
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_there_and_no_such_name_are_told_apart() {
+        // A socket that is bound and never read: packets arrive and nobody answers.
+        let silent = std::net::UdpSocket::bind("127.0.0.1:0").expect("a free port");
+        let address = silent.local_addr().expect("bound").to_string();
+        let error = probe(&address).expect_err("nobody answers");
+        assert!(error.contains("no answer") && error.contains(&address), "{error}");
+        let error = probe("no-such-host.invalid:4433").expect_err("no such name");
+        assert!(error.contains("the name has no address") || error.contains("no answer"), "{error}");
+    }
+
+    #[test]
+    fn a_fingerprint_is_the_sha_256_of_the_certificate() {
+        assert_eq!(fingerprint(b"abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    }
+}

@@ -1,0 +1,48 @@
+//! Where the answer is heard: one trait for files and pipes, and for devices.
+
+use std::path::PathBuf;
+
+/// Something that plays samples.
+pub trait Sink: Send {
+    /// Samples a second that it takes.
+    fn sample_rate(&self) -> u32;
+
+    /// Plays `samples` from `position` on, counted in samples from the start of the session. What lies between the end of
+    /// the last piece and `position` is silence.
+    ///
+    /// # Errors
+    /// [`SinkError`]. After [`SinkError::Io`] nothing more can be played.
+    fn play(&mut self, position: u64, samples: &[f32]) -> Result<(), SinkError>;
+
+    /// Ends the sound: all that was played is heard, or in the file. May be called again.
+    ///
+    /// # Errors
+    /// [`SinkError::Io`].
+    fn stop(&mut self) -> Result<(), SinkError>;
+}
+
+/// A sink failed.
+#[derive(Debug, thiserror::Error)]
+pub enum SinkError {
+    /// The file or pipe cannot be written. Make room, or name another one.
+    #[error("{}: cannot be written: {source}. Check the path, its permissions and the space on the disk; for a pipe, that its reader still runs.", file.display())]
+    Io {
+        /// The file.
+        file: PathBuf,
+        /// The operating system's answer.
+        source: std::io::Error,
+    },
+    /// A piece lies before the end of the last one, or a day after it. The caller counts wrongly; nothing was played.
+    #[error(
+        "a piece begins at sample {position}, expected {expected} or up to a day later. Positions count samples at the sink's own rate."
+    )]
+    Position {
+        /// Where the piece begins.
+        position: u64,
+        /// Where it could begin at the earliest.
+        expected: u64,
+    },
+    /// It was stopped before.
+    #[error("a piece was played after the sink was stopped. Open a new one.")]
+    Stopped,
+}

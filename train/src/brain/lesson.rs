@@ -1,0 +1,134 @@
+//! One conversation to learn from: drawn from the domain, heard, seen, typed, answered in writing or in speech.
+
+use anyhow::Result;
+use caracal_shared::prompt::{Item, Message, Role};
+use rand::Rng;
+use rand::rngs::StdRng;
+
+use super::curriculum::Mix;
+use super::perception::Perception;
+use super::replies::Replies;
+use super::sample::{Perceived, Sample, Sampler, answer, typed};
+use super::shape::WIDTH;
+use super::tokenizer_file::written;
+use crate::domain::conversation::memory_over_four;
+use crate::domain::{Conversation, Split};
+
+/// Draws until every answer of a conversation can be spoken, at most so often.
+const DRAWS_MAX: usize = 200;
+
+/// What lessons are made with.
+pub struct Teacher {
+    /// Conversations to rows.
+    pub sampler: Sampler,
+    /// Spoken answers, once there is a codec.
+    pub replies: Option<Replies>,
+    /// What is heard and seen.
+    pub perception: Perception,
+    /// Width of the audio encoder's output.
+    pub heard: usize,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    Typed,
+    Speaking,
+    Listening,
+    Talking,
+    Seeing,
+}
+
+impl Teacher {
+    /// Lessons of about `rows` rows in all.
+    ///
+    /// # Errors
+    /// When something cannot be rendered.
+    pub fn lessons(&mut self, mix: &Mix, rows: usize, rng: &mut StdRng) -> Result<Vec<Sample>> {
+        let (mut lessons, mut count) = (Vec::new(), 0);
+        while count < rows {
+            let lesson = match self.kind(mix, rng) {
+                Kind::Seeing => self.about_something_seen(mix, rng)?,
+                kind => self.conversation(kind, mix, rng)?,
+            };
+            count += lesson.rows.len();
+            lessons.push(lesson);
+        }
+        Ok(lessons)
+    }
+
+    fn kind(&self, mix: &Mix, rng: &mut StdRng) -> Kind {
+        let kinds = [
+            (Kind::Typed, mix.typed),
+            (Kind::Speaking, mix.speaking),
+            (Kind::Listening, mix.listening),
+            (Kind::Talking, mix.talking),
+            (Kind::Seeing, mix.seeing),
+        ];
+        let mut at = rng.random_range(0.0..kinds.iter().map(|(_, share)| share).sum());
+        for (kind, share) in kinds {
+            if at < share {
+                return kind;
+            }
+            at -= share;
+        }
+        Kind::Typed
+    }
+
+    fn conversation(&mut self, kind: Kind, mix: &Mix, rng: &mut StdRng) -> Result<Sample> {
+        let spoken = matches!(kind, Kind::Speaking | Kind::Talking);
+        let heard = matches!(kind, Kind::Listening | Kind::Talking);
+        let conversation = self.draw(spoken, mix.exchanges_max, rng);
+        let as_typed = rng.random_bool(0.25);
+        let (mut messages, mut perceived) = (Vec::new(), Perceived::default());
+        for exchange in &conversation.exchanges {
+            messages.push(if heard {
+                Message { role: Role::User, items: vec![self.perception.hear(&exchange.user, &mut perceived, rng)?] }
+            } else {
+                typed(&if as_typed { written(&exchange.user) } else { exchange.user.clone() })
+            });
+            messages.push(self.answered(&exchange.reply, spoken));
+        }
+        self.sampler.sample(&messages, perceived, self.heard, WIDTH)
+    }
+
+    /// A conversation; one that shall be spoken is short and has answers with codes.
+    fn draw(&self, spoken: bool, exchanges_max: usize, rng: &mut StdRng) -> Conversation {
+        let can_say = |c: &Conversation| c.exchanges.iter().all(|e| self.replies.as_ref().is_some_and(|r| r.can_say(&e.reply)));
+        for _ in 0..DRAWS_MAX {
+            let long = rng.random_bool(0.4);
+            let conversation = if exchanges_max >= 4 && rng.random_bool(if spoken { 0.04 } else { 0.1 }) {
+                memory_over_four(rng, Split::Training)
+            } else {
+                let most = if spoken { exchanges_max.min(2) } else { exchanges_max };
+                let exchanges = if long { rng.random_range(1..=most) } else { 1 };
+                Conversation::draw(rng, exchanges, Split::Training)
+            };
+            if !spoken || can_say(&conversation) {
+                return conversation;
+            }
+        }
+        Conversation::draw(rng, 1, Split::Training)
+    }
+
+    fn about_something_seen(&mut self, mix: &Mix, rng: &mut StdRng) -> Result<Sample> {
+        let case = self.perception.see(rng)?;
+        let heard = mix.listening > 0.0 && rng.random_bool(0.6);
+        let spoken = mix.talking > 0.0 && rng.random_bool(0.3);
+        let mut perceived = Perceived::default();
+        let mut messages = Vec::new();
+        // Something may have been talked about before.
+        if rng.random_bool(0.2) {
+            let exchange = self.draw(false, 1, rng).exchanges.remove(0);
+            messages.extend([typed(&exchange.user), answer(&exchange.reply)]);
+        }
+        let items: Vec<Item> = self.perception.asked(&case, heard, &mut perceived, rng)?;
+        messages.push(Message { role: Role::User, items });
+        messages.push(self.answered(&case.answer, spoken));
+        self.sampler.sample(&messages, perceived, self.heard, WIDTH)
+    }
+
+    fn answered(&self, text: &str, spoken: bool) -> Message {
+        let speech = if spoken { self.replies.as_ref().and_then(|replies| replies.say(text)) } else { None };
+        speech.unwrap_or_else(|| answer(text))
+    }
+}

@@ -1,0 +1,71 @@
+//! How a stage fares: held-out questions, answered greedily in writing.
+
+use anyhow::Result;
+use caracal_shared::prompt::{Message, Role};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+
+use super::ask::ask;
+use super::curriculum::Mix;
+use super::lesson::Teacher;
+use super::model::Brain;
+use super::sample::{Perceived, answer, typed};
+use super::shape::SEED;
+use crate::domain::conversation::memory_over_four;
+use crate::domain::{Conversation, Split};
+
+/// Questions of each kind.
+const ASKED: usize = 40;
+/// Wrong answers that are shown.
+const SHOWN: usize = 3;
+
+/// Shares of right answers of each kind that the mix has, with some wrong ones. `brain` lies on the plain CPU.
+///
+/// # Errors
+/// When something cannot be rendered or read.
+pub fn measure(brain: &Brain, teacher: &mut Teacher, mix: &Mix) -> Result<String> {
+    let mut report = String::new();
+    for (name, heard, wanted) in [("typed", false, true), ("heard", true, mix.listening > 0.0)] {
+        if !wanted {
+            continue;
+        }
+        let mut rng = StdRng::seed_from_u64(SEED + 1);
+        let (mut right, mut wrong) = (0, Vec::new());
+        for index in 0..ASKED {
+            let conversation =
+                if index % 4 == 0 { memory_over_four(&mut rng, Split::HeldOut) } else { Conversation::draw(&mut rng, 1, Split::HeldOut) };
+            let (mut messages, mut perceived) = (Vec::new(), Perceived::default());
+            for exchange in &conversation.exchanges {
+                messages.push(if heard {
+                    Message { role: Role::User, items: vec![teacher.perception.hear(&exchange.user, &mut perceived, &mut rng)?] }
+                } else {
+                    typed(&exchange.user)
+                });
+                messages.push(answer(&exchange.reply));
+            }
+            messages.pop();
+            let last = conversation.exchanges.last().expect("there is an exchange");
+            let found = ask(brain, &teacher.sampler, &messages, &perceived, teacher.heard)?;
+            if found == last.reply { right += 1 } else { wrong.push(format!("{} -> {found} (not: {})", last.user, last.reply)) }
+        }
+        report += &line(name, right, wrong);
+    }
+    if mix.seeing > 0.0 {
+        let mut rng = StdRng::seed_from_u64(SEED + 2);
+        let (mut right, mut wrong) = (0, Vec::new());
+        for _ in 0..ASKED {
+            let case = teacher.perception.unseen(&mut rng)?;
+            let mut perceived = Perceived::default();
+            let items = teacher.perception.asked(&case, false, &mut perceived, &mut rng)?;
+            let found = ask(brain, &teacher.sampler, &[Message { role: Role::User, items }], &perceived, teacher.heard)?;
+            if found == case.answer { right += 1 } else { wrong.push(format!("{} -> {found} (not: {})", case.question, case.answer)) }
+        }
+        report += &line("seen", right, wrong);
+    }
+    Ok(report)
+}
+
+fn line(name: &str, right: usize, wrong: Vec<String>) -> String {
+    let shown: String = wrong.iter().take(SHOWN).map(|wrong| format!("\n      {wrong}")).collect();
+    format!("    {name}: {right} of {ASKED} held-out questions right{shown}\n")
+}

@@ -1,0 +1,157 @@
+//! What kitten hears and sees while its language model learns: the frozen encoders at work.
+//!
+//! Rendering and encoding an utterance takes longer than learning from it, so utterances and scenes are kept and come
+//! back in other conversations, heard as they were; each step replaces a few of them.
+
+use std::collections::HashMap;
+
+use anyhow::Result;
+use caracal_shared::prompt::{Item, VideoUnit};
+use caracal_shared::rates::{DENSE_CHUNK_MS, SECOND_MS};
+use rand::Rng;
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom;
+
+use super::sample::Perceived;
+use crate::ears::features::Ears;
+use crate::eyes::features::{SeenCase, Sight};
+use crate::eyes::scene::Split;
+use crate::voices::listening::{Condition, Listening};
+
+/// Ways in which one sentence is kept at most.
+const TAKES: usize = 4;
+/// Scenes and clips that are kept.
+const SEEN: usize = 6000;
+/// Share of questions about clips.
+const CLIPS: f64 = 0.35;
+/// Chance that a kept take is used although another could be made.
+const REUSE: f64 = 0.85;
+
+/// Ears, eyes and what they have perceived.
+pub struct Perception {
+    ears: Option<(Ears, Listening)>,
+    takes: HashMap<String, Vec<Vec<f32>>>,
+    sight: Option<Sight>,
+    seen: Vec<SeenCase>,
+}
+
+impl Perception {
+    /// Ears and eyes as far as they are trained.
+    pub fn new(ears: Option<(Ears, Listening)>, sight: Option<Sight>) -> Self {
+        Self { ears, takes: HashMap::new(), sight, seen: Vec::new() }
+    }
+
+    /// Whether anything can be heard.
+    pub fn hears(&self) -> bool {
+        self.ears.is_some()
+    }
+
+    /// Whether anything can be seen.
+    pub fn sees(&self) -> bool {
+        self.sight.is_some()
+    }
+
+    /// A sentence as training hears it, appended to `perceived`; the item that stands for it.
+    ///
+    /// # Errors
+    /// When it cannot be rendered.
+    ///
+    /// # Panics
+    /// Without ears.
+    pub fn hear(&mut self, sentence: &str, perceived: &mut Perceived, rng: &mut StdRng) -> Result<Item> {
+        let rows = self.take(sentence, rng)?;
+        let tokens = self.tokens(&rows);
+        perceived.audio.extend(rows);
+        Ok(Item::Audio { tokens })
+    }
+
+    fn tokens(&self, rows: &[f32]) -> u32 {
+        (rows.len() / self.ears.as_ref().expect("there are ears").0.width()) as u32
+    }
+
+    fn take(&mut self, sentence: &str, rng: &mut StdRng) -> Result<Vec<f32>> {
+        let (ears, listening) = self.ears.as_ref().expect("there are ears");
+        let takes = self.takes.entry(sentence.to_string()).or_default();
+        if let Some(take) = takes.choose(rng).filter(|_| rng.random_bool(REUSE)) {
+            return Ok(take.clone());
+        }
+        let rows = ears.hear(listening.spoken(sentence, Condition::Training, rng)?)?;
+        if takes.len() < TAKES {
+            takes.push(rows.clone());
+        }
+        Ok(rows)
+    }
+
+    /// A question about something seen: a new one until there are many, then mostly one that is kept.
+    ///
+    /// # Errors
+    /// When it cannot be drawn.
+    ///
+    /// # Panics
+    /// Without eyes.
+    pub fn see(&mut self, rng: &mut StdRng) -> Result<SeenCase> {
+        if self.seen.len() >= SEEN && rng.random_bool(0.97) {
+            return Ok(self.seen.choose(rng).expect("there are some").clone());
+        }
+        let case = self.sight.as_ref().expect("there are eyes").cases(rng, Split::Train, 1, CLIPS)?.remove(0);
+        if self.seen.len() < SEEN {
+            self.seen.push(case.clone());
+        } else {
+            let place = rng.random_range(0..SEEN);
+            self.seen[place] = case.clone();
+        }
+        Ok(case)
+    }
+
+    /// A question about something of the evaluation.
+    ///
+    /// # Errors
+    /// When it cannot be drawn.
+    ///
+    /// # Panics
+    /// Without eyes.
+    pub fn unseen(&self, rng: &mut StdRng) -> Result<SeenCase> {
+        Ok(self.sight.as_ref().expect("there are eyes").cases(rng, Split::HeldOut, 1, CLIPS)?.remove(0))
+    }
+
+    /// The items of a question about `case`, spoken or typed, in one of the orders that a session or a file gives
+    /// them: a picture or a clip first, or pictures of the scene between the sound.
+    ///
+    /// # Errors
+    /// When the question cannot be rendered.
+    pub fn asked(&mut self, case: &SeenCase, spoken: bool, perceived: &mut Perceived, rng: &mut StdRng) -> Result<Vec<Item>> {
+        let unit = |unit: &crate::eyes::features::SeenUnit| VideoUnit { seconds: unit.seconds, tokens: unit.tokens() };
+        let words = crate::domain::conversation::words(&case.question);
+        if !spoken {
+            perceived.image.extend(case.units.iter().flat_map(|unit| unit.rows.clone()));
+            let seen = if case.video {
+                Item::Video(case.units.iter().map(unit).collect())
+            } else {
+                Item::Image { tokens: case.units[0].tokens() }
+            };
+            let text = if rng.random_bool(0.5) { words } else { super::tokenizer_file::written(&words) };
+            return Ok(vec![seen, Item::Text(text)]);
+        }
+        let rows = self.take(&words, rng)?;
+        let audio = self.tokens(&rows);
+        perceived.audio.extend(rows);
+        if !case.video && rng.random_bool(0.6) {
+            // A live session: the scene stands still while it is asked about, one unit a second and some before.
+            let seconds = (audio as usize * 2).div_ceil(25);
+            let (before, start) = (rng.random_range(0..=2), f64::from(rng.random_range(0..30)));
+            let units: Vec<VideoUnit> = (0..before + seconds)
+                .map(|index| VideoUnit { seconds: start + index as f64, tokens: case.units[0].tokens() })
+                .collect();
+            units.iter().for_each(|_| perceived.image.extend(case.units[0].rows.clone()));
+            let strategy = caracal_shared::prompt::Strategy::Sequential { chunk_ms: DENSE_CHUNK_MS, unit_ms: SECOND_MS };
+            return Ok(vec![Item::Interleaved { units, audio, strategy }]);
+        }
+        perceived.image.extend(case.units.iter().flat_map(|unit| unit.rows.clone()));
+        let seen = if case.video {
+            Item::Video(case.units.iter().map(unit).collect())
+        } else {
+            Item::Image { tokens: case.units[0].tokens() }
+        };
+        Ok(vec![seen, Item::Audio { tokens: audio }])
+    }
+}
