@@ -8,7 +8,7 @@
 //! | [`conversation`] | the edge as one machine, made of those below |
 //! | [`uplink`], [`sight`] | microphone and camera → what is heard and seen of a turn |
 //! | [`downlink`], [`playout`] | codes → sound; the gate that it is held by, and the speaker's hops |
-//! | [`accelerator`], [`identity`] | ears, eyes and mouth behind their jobs; which model they are of |
+//! | [`live`], [`accelerator`], [`identity`] | a model folder as ears, eyes and mouth behind their jobs; which model it is |
 //! | [`job`] | what these machines ask of the accelerator |
 //! | [`codec`] | speech ⇄ four codes every 60 ms |
 //! | [`settings`], [`config`] | configuration files of both programs; the edge's keys |
@@ -27,6 +27,7 @@ pub mod downlink;
 pub mod identity;
 pub mod io;
 pub mod job;
+pub mod live;
 pub mod playout;
 pub mod settings;
 pub mod sight;

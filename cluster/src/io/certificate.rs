@@ -9,9 +9,10 @@ use caracal_edge::io::link_probe::fingerprint;
 use caracal_shared::limits::NAME_BYTES_MAX;
 use caracal_shared::wire::ALPN;
 use quinn::crypto::rustls::QuicServerConfig;
-use rand::TryRngCore;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+use super::randomness::random;
 
 /// Bytes of a made token before it is written in hexadecimal.
 const TOKEN_BYTES: usize = 24;
@@ -86,8 +87,7 @@ impl Credentials {
 fn tokens(file: &Path) -> Result<Vec<String>, StateError> {
     let wrong = |problem: String| StateError { file: file.into(), problem };
     if !file.exists() {
-        let mut bytes = [0; TOKEN_BYTES];
-        rand::rngs::OsRng.try_fill_bytes(&mut bytes).map_err(|e| wrong(format!("the system gives no randomness: {e}")))?;
+        let bytes = random::<TOKEN_BYTES>().ok_or_else(|| wrong("the system gives no randomness to make it of".into()))?;
         let token: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
         write_private(file, format!("{token}  # made at the first start; one token a line\n").as_bytes())?;
     }

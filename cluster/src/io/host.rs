@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use caracal_shared::limits::EGRESS_BYTES_MAX;
 use caracal_shared::machine::{Machine, Micros};
 use caracal_shared::wire::{ClusterMessage, Refusal, Wire};
-use tokio::sync::mpsc::{Receiver, Sender, UnboundedReceiver, UnboundedSender, channel, unbounded_channel};
+use tokio::sync::mpsc::{Receiver, Sender, UnboundedReceiver, UnboundedSender, WeakSender, channel, unbounded_channel};
 
 use super::metrics::Metrics;
 use crate::executor::Execute;
@@ -35,6 +35,15 @@ pub enum Egress {
     Hangup(Option<Refusal>),
 }
 
+/// Someone who wants to see the node between two events.
+pub struct Look(Box<dyn FnOnce(&Node) + Send>);
+
+impl std::fmt::Debug for Look {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Look(..)")
+    }
+}
+
 /// What happens to the host.
 #[derive(Debug)]
 pub enum HostEvent {
@@ -44,6 +53,8 @@ pub enum HostEvent {
     Open(ConnectionId, Outbox),
     /// A connection sent bytes that are no unit: say why and hang up.
     Garbage(ConnectionId, Refusal),
+    /// Show the node.
+    Look(Look),
     /// Stop as soon as nobody is in the middle of an answer.
     Shutdown,
 }
@@ -99,6 +110,13 @@ impl HostHandle {
         let _ = self.inbox.blocking_send(event);
     }
 
+    /// What `look` sees of the node, from a thread outside any runtime; `None` when the host is gone.
+    pub fn look<T: Send + 'static>(&self, look: impl FnOnce(&Node) -> T + Send + 'static) -> Option<T> {
+        let (seen, answer) = std::sync::mpsc::channel();
+        self.tell_blocking(HostEvent::Look(Look(Box::new(move |node| _ = seen.send(look(node))))));
+        answer.recv().ok()
+    }
+
     /// The counters.
     pub fn metrics(&self) -> &Arc<Metrics> {
         &self.metrics
@@ -124,13 +142,14 @@ impl Host {
     ///
     /// # Errors
     /// When the system gives no thread.
-    #[allow(clippy::disallowed_methods, reason = "io may spawn")]
+    #[allow(clippy::disallowed_methods, reason = "io may spawn and read the clock")]
     pub fn start(node: Node, executor: impl Execute + Send + 'static, metrics: Arc<Metrics>) -> std::io::Result<Self> {
         let (inbox, events) = channel(INBOX_MESSAGES);
         let (plans, received) = std::sync::mpsc::channel();
         let handle = HostHandle { inbox, metrics: metrics.clone() };
-        let engine = handle.clone();
-        std::thread::Builder::new().name("caracal-engine".into()).spawn(move || think(executor, &received, &engine))?;
+        // Weak, so that the two threads do not keep each other alive.
+        let (back, counted) = (handle.inbox.downgrade(), metrics.clone());
+        std::thread::Builder::new().name("caracal-engine".into()).spawn(move || think(executor, &received, &back, &counted))?;
         let thread = std::thread::Builder::new().name("caracal-node".into()).spawn(move || {
             let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_time().build() else { return };
             let state = State { node, start: Instant::now(), plans, outboxes: BTreeMap::new(), metrics };
@@ -153,12 +172,14 @@ impl Host {
     }
 }
 
-fn think(mut executor: impl Execute, plans: &std::sync::mpsc::Receiver<StepPlan>, host: &HostHandle) {
+#[allow(clippy::disallowed_methods, reason = "io may read the clock")]
+fn think(mut executor: impl Execute, plans: &std::sync::mpsc::Receiver<StepPlan>, back: &WeakSender<HostEvent>, metrics: &Metrics) {
     while let Ok(plan) = plans.recv() {
         let start = Instant::now();
         let results = executor.run(&plan);
-        host.metrics.stepped(start.elapsed(), &plan, executor.usage());
-        if host.inbox.blocking_send(HostEvent::Node(NodeInput::Stepped(results))).is_err() {
+        metrics.stepped(start.elapsed(), &plan, executor.usage());
+        let told = back.upgrade().map(|inbox| inbox.blocking_send(HostEvent::Node(NodeInput::Stepped(results))));
+        if !matches!(told, Some(Ok(()))) {
             return;
         }
     }
@@ -172,6 +193,7 @@ struct State {
     metrics: Arc<Metrics>,
 }
 
+#[allow(clippy::disallowed_methods, reason = "io may read the clock")]
 impl State {
     fn now(&self) -> Micros {
         Micros(self.start.elapsed().as_micros().try_into().unwrap_or(u64::MAX))
@@ -188,6 +210,7 @@ impl State {
                 Ok(Some(HostEvent::Open(connection, outbox))) => {
                     self.outboxes.insert(connection, outbox);
                 }
+                Ok(Some(HostEvent::Look(look))) => (look.0)(&self.node),
                 Ok(Some(HostEvent::Garbage(connection, refusal))) => {
                     self.metrics.refused(refusal.reason);
                     if let Some(outbox) = self.outboxes.remove(&connection) {

@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use caracal_edge::io::door::{Dial, Door, DoorEvent};
 use caracal_shared::wire::{ClusterMessage, EdgeMessage, Hello, TICKET_BYTES, Ticket, VisionMessage};
-use rand::TryRngCore;
 
 use super::host::{Egress, HostEvent, HostHandle};
+use super::randomness::random;
 use crate::node::{ConnectionId, NodeInput};
 
 /// First number of connections within the process: far above those of any network.
@@ -40,10 +40,7 @@ impl Door for LocalDoor {
             self.tell(NodeInput::Disconnect(before));
         }
         let connection = ConnectionId(NUMBERS.fetch_add(1, Ordering::Relaxed));
-        let mut ticket = [0; TICKET_BYTES];
-        if let Err(error) = rand::rngs::OsRng.try_fill_bytes(&mut ticket) {
-            return (self.told)(dial, DoorEvent::Unlinked(error.to_string()));
-        }
+        let Some(ticket) = random::<TICKET_BYTES>() else { return (self.told)(dial, DoorEvent::Unlinked("no randomness".into())) };
         let (outbox, mut reader) = self.host.outbox(connection);
         self.host.tell_blocking(HostEvent::Open(connection, outbox));
         self.tell(NodeInput::Connect { connection, hello, ticket: Ticket(ticket) });

@@ -6,6 +6,7 @@
 //! | [`quic`], [`certificate`] | edges over QUIC; the certificate and the device tokens |
 //! | [`local`] | an edge in the same process |
 //! | [`metrics`] | what operators watch |
+//! | [`randomness`] | numbers that nobody can guess |
 //!
 //! Video files of a conversation are read by the edge's reader: `caracal_edge::io::video`.
 
@@ -14,5 +15,6 @@ pub mod host;
 pub mod local;
 pub mod metrics;
 pub mod quic;
+pub mod randomness;
 
 pub use caracal_edge::io::{VideoError, VideoFile};

@@ -12,10 +12,10 @@ use caracal_shared::limits::UNIT_BYTES_MAX;
 use caracal_shared::machine::Micros;
 use caracal_shared::wire::{ClusterMessage, EdgeMessage, Reason, Refusal, TICKET_BYTES, Ticket, UnitReader, VisionMessage, Wire, write_unit};
 use quinn::{Connection, Endpoint, Incoming, RecvStream, SendStream, ServerConfig, TransportConfig, VarInt};
-use rand::TryRngCore;
 
 use super::certificate::Credentials;
 use super::host::{Egress, HostEvent, HostHandle, OutboxReader};
+use super::randomness::random;
 use crate::node::{ConnectionId, NodeInput};
 use crate::rate_limit::RateLimit;
 
@@ -121,10 +121,7 @@ async fn serve(incoming: Incoming, id: ConnectionId, host: HostHandle) {
     };
     let refusal = match first {
         Ok(Some(EdgeMessage::Hello(hello))) => {
-            let mut ticket = [0; TICKET_BYTES];
-            if rand::rngs::OsRng.try_fill_bytes(&mut ticket).is_err() {
-                return connection.close(VarInt::from_u32(0), b"no randomness");
-            }
+            let Some(ticket) = random::<TICKET_BYTES>() else { return connection.close(VarInt::from_u32(0), b"no randomness") };
             let (outbox, reader_of_outbox) = host.outbox(id);
             host.tell(HostEvent::Open(id, outbox)).await;
             host.tell(HostEvent::Node(NodeInput::Connect { connection: id, hello, ticket: Ticket(ticket) })).await;

@@ -189,7 +189,15 @@ impl<D: Door> Driver<D> {
     /// # Errors
     /// [`DriverError`].
     pub fn run(&mut self, mut until: impl FnMut(&Conversation) -> bool) -> Result<(), DriverError> {
-        while !until(&self.conversation) {
+        self.run_with(|driver| until(&driver.conversation))
+    }
+
+    /// The same for someone who also wants the door or the time.
+    ///
+    /// # Errors
+    /// [`DriverError`].
+    pub fn run_with(&mut self, mut until: impl FnMut(&Self) -> bool) -> Result<(), DriverError> {
+        while !until(self) {
             let now = self.now();
             let wait = match (self.file_time, self.conversation.deadline()) {
                 (None, Some(due)) => Duration::from_micros(due.0.saturating_sub(now.0)).min(IDLE_WAIT),
