@@ -240,7 +240,7 @@ impl Session {
     /// Says something that counts.
     pub(super) fn say(&mut self, message: ClusterMessage) {
         if self.down.push(message.clone()).is_err() {
-            self.end(Refusal::new(Reason::Busy, "too much waits for an edge that does not come back. Begin a new session."));
+            self.end(Some(Refusal::new(Reason::Busy, "too much waits for an edge that does not come back. Begin a new session.")));
         } else if self.detached.is_none() {
             self.outputs.push_back(ClusterOutput::Send(message));
         }
@@ -250,13 +250,13 @@ impl Session {
     pub(super) fn refuse(&mut self, reason: Reason, text: impl ToString) {
         let text: String = text.to_string();
         self.event(SessionEvent::Refused(reason));
-        self.end(Refusal { reason, text });
+        self.end(Some(Refusal { reason, text }));
     }
 
-    fn end(&mut self, refusal: impl Into<Option<Refusal>>) {
+    fn end(&mut self, refusal: Option<Refusal>) {
         if !self.ended {
             self.ended = true;
-            self.outputs.push_back(ClusterOutput::End(refusal.into()));
+            self.outputs.push_back(ClusterOutput::End(refusal));
         }
     }
 

@@ -331,7 +331,7 @@ impl Session {
         // Those in front stand in front of the next turn again; those of its seconds are nobody's.
         let front = core::mem::take(&mut open.front);
         let mut nobodys = open.order.unplaced();
-        nobodys.extend(open.used.drain(front.len()..));
+        nobodys.extend(open.used.drain(front.len().min(open.used.len())..));
         front.into_iter().rev().for_each(|unit| self.buffered.push_front(unit));
         self.phase = Phase::Quiet;
         self.log.clear();
@@ -427,6 +427,7 @@ impl Session {
         }
         let turn = open.turn;
         open.front = core::mem::take(&mut self.buffered).into();
+        open.front.retain(|(picture, _)| self.pictures.contains_key(picture));
         for (picture, seen) in open.front.clone() {
             self.tell(turn, None, Content::Unit(picture, seen));
         }

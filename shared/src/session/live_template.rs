@@ -49,7 +49,7 @@ impl LiveTemplate {
     /// [`TokenizeError`] when the tokenizer lacks a marker or refuses a piece.
     pub fn new(tokenizer: Arc<dyn Tokenize + Send + Sync>) -> Result<Self, TokenizeError> {
         let markers = Markers::resolve(&*tokenizer)?;
-        let rows = |text: &str| Ok(tokenizer.encode(text)?.into_iter().map(Row::text).collect::<Vec<Row>>());
+        let rows = |text: &str| Ok::<_, TokenizeError>(tokenizer.encode(text)?.into_iter().map(Row::text).collect::<Vec<Row>>());
         let (user, newline, answer) = (rows("USER:")?, rows("\n")?, rows("VOICE ASSISTANT:")?);
         // Every time is made of these characters.
         rows("second{0123456789.0}:")?;

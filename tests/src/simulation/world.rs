@@ -359,7 +359,8 @@ impl World {
         let connection = ConnectionId(self.connections);
         let (settings, outage, stalled) = (self.setup.edges[edge].link, self.edges[edge].link.outage_until, self.edges[edge].link.stalled_until);
         let host = &mut self.edges[edge];
-        host.link = Link { connection: Some(connection), outage_until: outage, stalled_until: stalled, ..Link::new(settings) };
+        host.link = Link::new(settings);
+        (host.link.connection, host.link.outage_until, host.link.stalled_until) = (Some(connection), outage, stalled);
         self.down[edge] = (0, false);
         let life = host.life;
         self.send(edge, Lane::Control, |connection| Event::Hello(edge, connection, life));
