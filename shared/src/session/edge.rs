@@ -283,8 +283,7 @@ impl Session {
     }
 
     fn turn(&mut self, output: TurnOutput) {
-        let waits = matches!(&self.phase, Phase::Listening(Listening { closing: Some(Closing { over: true, .. }), .. }));
-        if waits {
+        if self.is_behind() {
             return self.backlog.push_back(output);
         }
         match output {
@@ -321,6 +320,11 @@ impl Session {
                 }
             }
         }
+    }
+
+    /// Whether the turn machine is ahead: the turn is over for it, and its tail is not there.
+    fn is_behind(&self) -> bool {
+        matches!(&self.phase, Phase::Listening(Listening { closing: Some(Closing { over: true, .. }), .. }))
     }
 
     fn cancel(&mut self, turn: TurnId) {
@@ -399,7 +403,9 @@ impl Session {
         self.transcript.open(Exchange { turn, attempt, audio, pictures, digest, ending: Ending::Open });
         self.say(EdgeMessage::Endpoint { turn, attempt });
         unplaced.into_iter().for_each(|picture| self.forget(picture));
-        while let Some(output) = self.backlog.pop_front() {
+        while !self.is_behind()
+            && let Some(output) = self.backlog.pop_front()
+        {
             self.turn(output);
         }
     }

@@ -1,7 +1,6 @@
 //! Faults of links, processes, engines, accelerators and clocks.
 
 use caracal_edge::conversation::Story;
-use caracal_shared::machine::Micros;
 use caracal_shared::wire::Reason;
 use caracal_tests::simulation::{Fault, check};
 
@@ -114,7 +113,7 @@ fn clocks_that_jump() {
 
 #[test]
 fn a_context_that_is_full_is_begun_anew() {
-    let world = world(0, &SPEECH, &[], |setup| setup.context = 420);
+    let world = world(0, &SPEECH, &[], |setup| setup.context = 260);
     check::blocks(&world);
     check::transcripts_agree(&world, 0, check::only_session(&world));
     assert!(world.edges[0].stories.iter().any(|(_, story)| matches!(story, Story::Notice(Reason::Context, _))));
@@ -123,7 +122,7 @@ fn a_context_that_is_full_is_begun_anew() {
 #[test]
 fn a_session_nobody_comes_back_to_is_forgotten() {
     let mut world = world(0, &SPEECH[..1], &[(6000, Fault::Outage { edge: 0, for_ms: 1_000_000 }), (6010, Fault::Cut { edge: 0, for_ms: 50 })], nothing);
-    world.run(126_000 + Micros(1_000_000).0 / 1000);
+    world.run(128_000);
     assert_eq!(world.node.sessions().count(), 0);
     assert_eq!(world.node.scheduler().used(), 0);
 }

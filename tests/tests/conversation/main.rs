@@ -16,7 +16,7 @@ fn world(seed: u64, speech: &[(u64, u64)], faults: &[(u64, Fault)], change: impl
     let mut setup = Setup { seed, edges, faults: faults.to_vec(), ..Setup::default() };
     change(&mut setup);
     let mut world = World::new(setup);
-    world.run(30_000);
+    world.run(60_000);
     world
 }
 

@@ -71,7 +71,7 @@ fn a_turn_rolled_back_is_answered_as_one_that_never_paused() {
 
 #[test]
 fn a_click_opens_no_turn() {
-    let world = world(0, &[(500, 590), (3000, 4000)], &[], |setup| setup.edges[0].speech[0] = (510, 580));
+    let world = world(0, &[(510, 560), (3000, 4000)], &[], nothing);
     check::blocks(&world);
     assert_eq!(check::transcripts_agree(&world, 0, check::only_session(&world)).len(), 1);
 }

@@ -80,7 +80,7 @@ fn greetings_that_do_not_fit_are_refused_with_their_reason() {
         (with(&|hello| hello.model.audio_width = 65), Reason::Settings),
         (with(&|hello| hello.resume = Some(unknown)), Reason::Ticket),
         (unit(&EdgeMessage::TurnStart(TurnId(0))), Reason::Protocol),
-        (b"GET / HTTP/1.1\r\n\r\nand much more of it".to_vec(), Reason::Protocol),
+        (b"GET / HTTP/1.1\r\n".repeat(8), Reason::Protocol),
         (vec![0xff; 64], Reason::Protocol),
     ];
     for (bytes, reason) in cases {
