@@ -3,12 +3,12 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use caracal_cluster::{generate, plan};
+use caracal_cluster::{generate, plan, serve};
 use clap::{CommandFactory, Parser, Subcommand};
 
 /// The brain of Caracal: answers conversations, and plans the machines for it.
 #[derive(Parser)]
-#[command(name = "caracal-cluster", version, after_help = "Start with:\n  caracal-cluster generate --help\n  caracal-cluster plan --help")]
+#[command(name = "caracal-cluster", version, after_help = "Start with:\n  caracal-cluster serve --help\n  caracal-cluster generate --help\n  caracal-cluster plan --help")]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -16,6 +16,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    Serve(serve::command::Arguments),
     Generate(generate::command::Arguments),
     /// Says whether a checkpoint fits on given GPUs and how fast it can be. Reads no weights; config.json is enough.
     #[command(
@@ -33,6 +34,7 @@ enum Command {
 fn main() -> ExitCode {
     // Exit codes: 0 done, 1 failed (for `plan`: does not fit), 2 the question was wrong.
     let (outcome, failure) = match Arguments::parse().command {
+        Command::Serve(arguments) => (serve::command::run(&arguments), ExitCode::FAILURE),
         Command::Generate(arguments) => (generate::command::run(&arguments).map(|()| ExitCode::SUCCESS), ExitCode::FAILURE),
         Command::Plan(arguments) => (plan::command::run(arguments), ExitCode::from(2)),
         Command::Completions { shell } => (completions(shell), ExitCode::FAILURE),

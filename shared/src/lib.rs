@@ -9,6 +9,8 @@
 //! | [`prompt`] | from a conversation to the rows that the model reads |
 //! | [`reply`], [`post_process`] | from sampled ids to the next input, to text and to codec frames |
 //! | [`machine`], [`turn`], [`truncate`] | who speaks when, and what remains of an answer that was interrupted |
+//! | [`wire`] | what edge and cluster say to each other, as values and as bytes |
+//! | [`session`] | one conversation: the edge's half and the cluster's half |
 #![no_std]
 
 extern crate alloc;
@@ -23,3 +25,5 @@ pub mod post_process;
 pub mod machine;
 pub mod turn;
 pub mod truncate;
+pub mod wire;
+pub mod session;

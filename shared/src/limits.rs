@@ -21,3 +21,64 @@ pub const SPECULATE_AFTER: Micros = Micros(300_000);
 
 /// Silence that ends a turn: the middle of the published 600 to 700 ms.
 pub const ENDPOINT_AFTER: Micros = Micros(650_000);
+
+/// Values of one embedding: ten times the released width.
+pub const EMBEDDING_WIDTH_MAX: u32 = 1 << 16;
+
+/// Vectors in one message: the largest picture that a live session sends, or 80 s of sound after an outage.
+pub const EMBEDDINGS_MAX: usize = 1024;
+
+/// Vectors of one live picture. The released model's largest live unit has 288.
+pub const PICTURE_TOKENS_MAX: u32 = 1024;
+
+/// Bytes of one unit on the wire: a picture of 1024 vectors at the released width in bf16, and its frame.
+pub const UNIT_BYTES_MAX: usize = 16 << 20;
+
+/// Frames in one speech message: four seconds.
+pub const SPEECH_FRAMES_MAX: usize = 64;
+
+/// Bytes of a caption, a notice or a refusal.
+pub const MESSAGE_TEXT_BYTES_MAX: usize = 16 << 10;
+
+/// Bytes of a device token or of a model's identity.
+pub const NAME_BYTES_MAX: usize = 256;
+
+/// Largest number of a turn, attempt, picture or message: no session lives so long, and sums stay in range.
+pub const NUMBER_MAX: u64 = 1 << 53;
+
+/// Frames that one reply can report.
+pub const REPLY_FRAMES_MAX: u32 = REPLY_STEPS_MAX;
+
+/// Sparse pictures that wait for the next turn: two minutes of silence (R6). More than that are forgotten, oldest first.
+pub const SPARSE_PICTURES_MAX: usize = 60;
+
+/// Pictures that a cluster keeps for a session before a turn is over: the sparse ones, and five minutes of speech.
+pub const PICTURES_KEPT_MAX: usize = SPARSE_PICTURES_MAX + 300;
+
+/// Positions that one turn of the user may take: five minutes of speech alone, or a minute and a half with pictures.
+pub const TURN_ROWS_MAX: u32 = 32_768;
+
+/// Bytes of unacknowledged messages on one stream that are kept for a reconnect: 90 s of sound in bf16 at the released
+/// width, or ten of its largest pictures. Beyond, the session is given up, and the user told.
+pub const RESEND_BYTES_MAX: usize = 32 << 20;
+
+/// Messages that may wait for a picture to come.
+pub const WAITING_MESSAGES_MAX: usize = 4096;
+
+/// Counted messages after which an acknowledgement is sent. Every message would double the traffic down.
+pub const ACK_EVERY: u64 = 16;
+
+/// Time after which a message is acknowledged even if no more come.
+pub const ACK_AFTER: Micros = Micros(500_000);
+
+/// How long a session without connection is kept: long enough to change a network or restart a device.
+pub const SESSION_KEPT: Micros = Micros(120_000_000);
+
+/// Bytes that wait to be sent to one edge before its decode is paused.
+pub const EGRESS_BYTES_MAX: usize = 64 << 10;
+
+/// Steps between two reports of how far an answer was heard: about a second.
+pub const PLAYED_EVERY: u32 = 16;
+
+const _: () = assert!(UNIT_BYTES_MAX > EMBEDDINGS_MAX * 2 * 6144 + 64 && RESEND_BYTES_MAX >= 2 * UNIT_BYTES_MAX);
+const _: () = assert!(PICTURE_TOKENS_MAX as usize <= EMBEDDINGS_MAX && REPLY_STEPS_MAX as u64 <= NUMBER_MAX);

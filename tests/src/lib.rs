@@ -5,6 +5,8 @@
 //! | [`golden`] | every module computes what the published implementation computed, on every device |
 //! | [`streaming`] | step and flush equal offline, for any cutting of the input |
 //! | [`machine_laws`] | pure state machines are deterministic, bounded, and indifferent to late ticks |
+//! | [`live`] | real edges and a real cluster over real QUIC |
+//! | [`simulation`] | edges and a cluster talk in virtual time, through every fault |
 //! | [`fuzz`] | what fuzzers feed with bytes |
 //! | [`random_backbone`] | backbones of any shape with made-up weights |
 //! | [`small_model`] | a whole made-up model in the published layout |
@@ -16,8 +18,11 @@
 pub mod bench;
 pub mod fuzz;
 pub mod golden;
+#[allow(clippy::disallowed_methods, reason = "real edges live in real time")]
+pub mod live;
 pub mod machine_laws;
 pub mod pt_file;
 pub mod random_backbone;
+pub mod simulation;
 pub mod small_model;
 pub mod streaming;

@@ -167,7 +167,29 @@ impl AudioEncoder {
         self.advance(states, pieces.into_iter().map(Some).collect(), false)
     }
 
+    /// Width of what [`AudioEncoder::step_hidden`] gives.
+    pub fn hidden_width(&self) -> usize {
+        self.ffn_out.weight.dims()[0]
+    }
+
+    /// As `step`, cut before [`AudioEncoder::post_ffn`], which then runs elsewhere.
+    ///
+    /// # Shapes
+    /// x: `[n, input_size]` → `[m, proj_size]`
+    pub fn step_hidden(&self, state: &mut AudioEncoderState, x: Tensor<2>) -> Option<Tensor<2>> {
+        self.hidden(&mut [state], vec![Some(x)], false).pop().flatten()
+    }
+
+    /// As `flush`, cut at the same place.
+    pub fn flush_hidden(&self, state: &mut AudioEncoderState) -> Option<Tensor<2>> {
+        self.hidden(&mut [state], vec![None], true).pop().flatten()
+    }
+
     fn advance(&self, states: &mut [&mut AudioEncoderState], pieces: Vec<Option<Tensor<2>>>, end: bool) -> Vec<Option<Tensor<2>>> {
+        together(self.hidden(states, pieces, end), |x| self.post_ffn(x))
+    }
+
+    fn hidden(&self, states: &mut [&mut AudioEncoderState], pieces: Vec<Option<Tensor<2>>>, end: bool) -> Vec<Option<Tensor<2>>> {
         assert_eq!(states.len(), pieces.len(), "audio encoder: {} states for {} pieces", states.len(), pieces.len());
         let pieces = pieces.into_iter().map(|x| x.filter(|x| x.dims()[0] > 0)).collect();
         let mut rows = together(pieces, |x| self.pre_ffn(x));
@@ -176,7 +198,7 @@ impl AudioEncoder {
             let ready = slots.map(|(state, x)| layer.remember(&mut state.layers[index], x, end).map(|(x, memory)| x + memory)).collect();
             rows = together(ready, |y| layer.feed_forward(y));
         }
-        together(rows, |x| self.post_ffn(x))
+        rows
     }
 }
 

@@ -62,6 +62,23 @@ impl AudioPerception {
         self.encoder.offline(self.rows(features)?).map(|x| self.projector.forward(x))
     }
 
+    /// As `step`, cut before the encoder's post-FFN: the rest runs on the cluster.
+    ///
+    /// # Shapes
+    /// samples → `[tokens, proj_size]`
+    pub fn step_hidden(&self, state: &mut AudioPerceptionState, samples: Waveform) -> Option<Tensor<2>> {
+        let features = self.front_end.step(&mut state.front_end, samples)?;
+        self.encoder.step_hidden(&mut state.encoder, self.rows(features)?)
+    }
+
+    /// As `flush`, cut at the same place.
+    pub fn flush_hidden(&self, state: &mut AudioPerceptionState) -> Option<Tensor<2>> {
+        let features = self.front_end.flush(&mut state.front_end).and_then(|features| self.rows(features));
+        let stepped = features.and_then(|x| self.encoder.step_hidden(&mut state.encoder, x));
+        let outputs: Vec<_> = stepped.into_iter().chain(self.encoder.flush_hidden(&mut state.encoder)).collect();
+        (!outputs.is_empty()).then(|| Tensor::cat(outputs, 0))
+    }
+
     fn rows(&self, features: Vec<f32>) -> Option<Tensor<2>> {
         let width = self.front_end.output_width();
         let rows = features.len() / width;

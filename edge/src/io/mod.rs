@@ -5,18 +5,24 @@
 //! | [`source`], [`pace`] | the trait of everything that is perceived; playing files in at the speed of the world |
 //! | [`sound_source`], [`picture_source`] | sound and pictures from files and pipes |
 //! | [`sink`], [`wav_sink`] | the trait of everything that plays; WAV files and pipes |
+//! | [`driver`] | feeds the conversation, and does what it asks |
+//! | [`door`], [`quic`], [`trust`] | the way to a cluster; over QUIC; whom the edge believes |
 //! | [`link_probe`] | a handshake with the cluster and nothing more |
 //! | [`vad_files`], [`vad`] | where ONNX Runtime and the voice model lie; speech probabilities |
 //! | [`ffmpeg`] | one run of `ffmpeg` or `ffprobe`: its output as a stream, its complaint when it fails |
 //! | [`video`] | video files: how many pictures, how fast, the pictures themselves, the sound track |
 
+pub mod door;
+pub mod driver;
 pub mod ffmpeg;
 pub mod link_probe;
 pub mod pace;
 pub mod picture_source;
+pub mod quic;
 pub mod sink;
 pub mod sound_source;
 pub mod source;
+pub mod trust;
 pub mod vad;
 pub mod vad_files;
 pub mod video;

@@ -1,0 +1,209 @@
+//! An edge whose microphone is a list of spans of noise, and whose voice network knows them.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use burn::tensor::Device;
+use caracal_edge::audio::voice_activity::{SpeechProbability, VAD_WINDOW_SAMPLES, VoiceActivityConfig};
+use caracal_edge::conversation::{Settings, Story};
+use caracal_edge::io::door::{Dial, Door, DoorEvent};
+use caracal_edge::io::driver::{AcceleratorThread, Driver, DriverSettings, Event, Voice};
+use caracal_edge::io::quic::{QuicDoor, QuicSettings};
+use caracal_edge::io::trust::Trust;
+use caracal_edge::io::{Clock, Hop, Shot, Sink, SinkError, VadError};
+use caracal_edge::live;
+use caracal_edge::vision::Picture;
+use caracal_shared::machine::Micros;
+use caracal_shared::session::Exchange;
+use caracal_shared::turn::TurnTiming;
+use caracal_shared::wire::{AudioCut, Precision};
+
+/// What an edge is like.
+#[derive(Clone, Debug)]
+pub struct EdgeOptions {
+    /// Spans of speech in milliseconds of this process's time.
+    pub speech: Vec<(u64, u64)>,
+    /// When its microphone ends.
+    pub until_ms: u64,
+    /// Whether it sees, two pictures a second.
+    pub camera: bool,
+    /// Where its ears are cut.
+    pub cut: AudioCut,
+    /// How vectors travel.
+    pub precision: Precision,
+    /// Where its ticket is kept.
+    pub ticket: Option<PathBuf>,
+    /// Silence after which a connection counts as lost.
+    pub idle_timeout: Duration,
+    /// End of turn.
+    pub timing: TurnTiming,
+}
+
+impl Default for EdgeOptions {
+    fn default() -> Self {
+        Self {
+            speech: vec![(500, 1500)],
+            until_ms: 6000,
+            camera: false,
+            cut: AudioCut::Projected,
+            precision: Precision::Int8,
+            ticket: None,
+            idle_timeout: Duration::from_secs(5),
+            timing: TurnTiming::default(),
+        }
+    }
+}
+
+/// Speech is where the list says.
+struct Known {
+    speech: Vec<(u64, u64)>,
+    samples: u64,
+}
+
+impl Voice for Known {
+    fn hear(&mut self, hop: &Hop, out: &mut Vec<SpeechProbability>) -> Result<(), VadError> {
+        let before = self.samples / VAD_WINDOW_SAMPLES as u64;
+        self.samples = hop.position + 160;
+        if self.samples / VAD_WINDOW_SAMPLES as u64 > before {
+            let ms = hop.position / 16;
+            let loud = self.speech.iter().any(|(from, to)| (*from..*to).contains(&ms));
+            out.push(SpeechProbability { start: before * VAD_WINDOW_SAMPLES as u64, probability: if loud { 0.9 } else { 0.0 } });
+        }
+        Ok(())
+    }
+}
+
+/// Remembers how many samples were played.
+#[derive(Clone, Default)]
+struct Ear(Arc<Mutex<Vec<(u64, usize)>>>);
+
+impl Sink for Ear {
+    fn sample_rate(&self) -> u32 {
+        24_000
+    }
+
+    fn play(&mut self, position: u64, samples: &[f32]) -> Result<(), SinkError> {
+        self.0.lock().expect("nobody panicked").push((position, samples.len()));
+        Ok(())
+    }
+
+    fn stop(&mut self) -> Result<(), SinkError> {
+        Ok(())
+    }
+}
+
+/// What an edge lived through.
+#[derive(Debug)]
+pub struct Edge {
+    /// What happened, with session time.
+    pub stories: Vec<(Micros, Story)>,
+    /// What was said and answered.
+    pub transcript: Vec<Exchange>,
+    /// Samples that were heard.
+    pub samples: usize,
+}
+
+impl Edge {
+    /// Lives until its microphone ends, over QUIC to `address`. `meanwhile` is called every 10 ms with session time in
+    /// milliseconds and the door. With `keep` the session is kept for the next process.
+    ///
+    /// # Panics
+    /// When the model or a thread cannot be used.
+    pub fn live(
+        model: &Path,
+        address: std::net::SocketAddr,
+        trust: &str,
+        token: &str,
+        options: &EdgeOptions,
+        keep: bool,
+        mut meanwhile: impl FnMut(u64, &QuicDoor),
+    ) -> Self {
+        let settings = QuicSettings {
+            address: address.to_string(),
+            trust: Trust::Fingerprint(trust.into()),
+            keep_alive: Duration::from_millis(300),
+            idle_timeout: options.idle_timeout,
+            reconnect_longest: Duration::from_millis(500),
+        };
+        let (events, received) = channel();
+        let told = Mutex::new(events.clone());
+        let told = move |dial: Dial, event: DoorEvent| _ = told.lock().expect("nobody panicked").send(Event::Door(dial, event));
+        let door = QuicDoor::open(settings, told).expect("a network thread");
+        let ear = Ear::default();
+        let (mut driver, stories, stop) = start(model, token, options, door, ear.clone(), events, received);
+        let mut last = 0;
+        let until = options.until_ms;
+        driver
+            .run_with(|driver| {
+                let now = driver.now().0 / 1000;
+                if now / 10 > last / 10 {
+                    last = now;
+                    meanwhile(now, &driver.door);
+                }
+                now >= until
+            })
+            .expect("the driver runs");
+        stop.store(true, Ordering::Relaxed);
+        let transcript = driver.conversation().transcript().exchanges().cloned().collect();
+        driver.finish(keep).expect("the sink stops");
+        let stories = std::mem::take(&mut *stories.lock().expect("nobody panicked"));
+        let samples = ear.0.lock().expect("nobody panicked").iter().map(|(_, count)| count).sum();
+        Self { stories, transcript, samples }
+    }
+}
+
+type Stories = Arc<Mutex<Vec<(Micros, Story)>>>;
+
+/// Loads the small model and starts the threads of one edge.
+#[allow(clippy::disallowed_methods, reason = "tests may spawn")]
+fn start<D: Door>(
+    model: &Path,
+    token: &str,
+    options: &EdgeOptions,
+    door: D,
+    ear: Ear,
+    events: Sender<Event>,
+    received: Receiver<Event>,
+) -> (Driver<D>, Stories, Arc<AtomicBool>) {
+    let (accelerator, agreed) = live::load(model, &Device::flex(), options.camera, options.cut, options.precision).expect("the small model");
+    let speaker_rate = accelerator.speaker_rate();
+    let thread = AcceleratorThread::start(accelerator, events.clone()).expect("a thread");
+    let clock = Clock::start();
+    let stop = Arc::new(AtomicBool::new(false));
+    let (stopped, speech, camera) = (stop.clone(), options.speech.clone(), options.camera);
+    std::thread::spawn(move || {
+        let mut noise = 1u32;
+        let picture = Arc::new(Picture::new("noise", 56, 56, (0..56 * 56 * 3).map(|i| (i % 251) as u8).collect()).expect("a picture"));
+        for hop in 0u64.. {
+            clock.wait_until(Micros(10_000 * (hop + 1)));
+            let loud = speech.iter().any(|(from, to)| (*from..*to).contains(&(10 * hop)));
+            let samples = std::array::from_fn(|_| {
+                noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                ((noise >> 16) as f32 / 65_536.0 - 0.5) * if loud { 0.4 } else { 0.001 }
+            });
+            let mut gone = events.send(Event::Hop(Box::new(Hop { position: 160 * hop, samples }))).is_err();
+            if camera && hop.is_multiple_of(50) {
+                gone |= events.send(Event::Shot(Shot { at: Micros(10_000 * hop), picture: picture.clone() })).is_err();
+            }
+            if gone || stopped.load(Ordering::Relaxed) {
+                return;
+            }
+        }
+    });
+    let stories = Stories::default();
+    let seen = stories.clone();
+    let observer = Box::new(move |at: Micros, story: &Story| seen.lock().expect("nobody panicked").push((at, story.clone())));
+    let settings = DriverSettings {
+        conversation: Settings { timing: options.timing, camera: options.camera, speaker_rate, ticket: None },
+        activity: VoiceActivityConfig::default(),
+        token: token.into(),
+        model: agreed,
+        ticket_file: options.ticket.clone(),
+    };
+    let voice = Box::new(Known { speech: options.speech.clone(), samples: 0 });
+    let driver = Driver::start(settings, voice, thread, door, Box::new(ear), received, observer, clock, true);
+    (driver, stories, stop)
+}

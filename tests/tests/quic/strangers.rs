@@ -1,0 +1,151 @@
+//! Who comes without a right, with garbage, or too often: refused with a reason, counted, and nobody else notices.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use caracal_edge::conversation::Story;
+use caracal_edge::identity::model_identity;
+use caracal_edge::io::trust::Trust;
+use caracal_shared::turn::TurnId;
+use caracal_shared::wire::{
+    AudioCut, ClusterMessage, Continue, EdgeMessage, Embeddings, Hello, Model, Precision, Reason, Ticket, UnitReader, VERSION, write_unit,
+};
+use caracal_tests::live::{Cluster, Edge, EdgeOptions};
+use quinn::{ClientConfig, Connection, Endpoint};
+
+use super::{Place, settled};
+
+fn client(cluster: &Cluster) -> ClientConfig {
+    ClientConfig::new(Arc::new(Trust::Fingerprint(cluster.fingerprint.clone()).client().expect("TLS")))
+}
+
+fn hello(place: &Place, cluster: &Cluster) -> Hello {
+    let identity = model_identity(place.model()).expect("a model");
+    let model = Model { identity, audio_cut: AudioCut::Projected, precision: Precision::Int8, audio_width: 64, vision_width: 0 };
+    Hello { version: VERSION, token: cluster.token.clone(), model, resume: None }
+}
+
+fn unit(message: &EdgeMessage) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    write_unit(message, &mut bytes);
+    bytes
+}
+
+async fn connect(cluster: &Cluster) -> Connection {
+    let mut endpoint = Endpoint::client(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a port");
+    endpoint.set_default_client_config(client(cluster));
+    endpoint.connect(cluster.address(), "localhost").expect("an address").await.expect("a handshake")
+}
+
+/// Sends these bytes on a new connection and reads what is answered.
+fn answers(cluster: &Cluster, bytes: &[u8]) -> Vec<ClusterMessage> {
+    cluster.runtime().block_on(async {
+        let connection = connect(cluster).await;
+        let (mut send, mut receive) = connection.open_bi().await.expect("a stream");
+        send.write_all(bytes).await.expect("it is taken");
+        let (mut reader, mut messages) = (UnitReader::default(), Vec::new());
+        let read = async {
+            while let Ok(Some(chunk)) = receive.read_chunk(4096, true).await {
+                reader.push(&chunk.bytes);
+                while let Some(message) = reader.next_unit().expect("the cluster speaks its own wire") {
+                    messages.push(message);
+                }
+            }
+        };
+        let _ = tokio::time::timeout(Duration::from_secs(3), read).await;
+        messages
+    })
+}
+
+fn refusal(messages: &[ClusterMessage]) -> Option<Reason> {
+    messages.iter().find_map(|message| if let ClusterMessage::Refusal(refusal) = message { Some(refusal.reason) } else { None })
+}
+
+#[test]
+fn greetings_that_do_not_fit_are_refused_with_their_reason() {
+    let place = Place::new();
+    let cluster = place.cluster();
+    let good = hello(&place, &cluster);
+    let with = |change: &dyn Fn(&mut Hello)| {
+        let mut hello = good.clone();
+        change(&mut hello);
+        unit(&EdgeMessage::Hello(hello))
+    };
+    let unknown = Continue { ticket: Ticket([5; 16]), received: 0, restarted: false };
+    let cases: [(Vec<u8>, Reason); 8] = [
+        (with(&|hello| hello.version = 2), Reason::Version),
+        (with(&|hello| hello.token = "guess".into()), Reason::Token),
+        (with(&|hello| hello.model.identity = "another".into()), Reason::Model),
+        (with(&|hello| hello.model.audio_width = 65), Reason::Settings),
+        (with(&|hello| hello.resume = Some(unknown)), Reason::Ticket),
+        (unit(&EdgeMessage::TurnStart(TurnId(0))), Reason::Protocol),
+        (b"GET / HTTP/1.1\r\n".repeat(8), Reason::Protocol),
+        (vec![0xff; 64], Reason::Protocol),
+    ];
+    for (bytes, reason) in cases {
+        let answer = answers(&cluster, &bytes);
+        assert_eq!(refusal(&answer), Some(reason), "{answer:?}");
+        std::thread::sleep(Duration::from_millis(130));
+    }
+    assert!(cluster.metric("caracal_refused_total{reason=\"token\"}") == 1.0);
+    assert!(cluster.metric("caracal_refused_total{reason=\"protocol\"}") == 3.0);
+    assert!(cluster.transcripts().is_empty());
+}
+
+#[test]
+fn garbage_and_nonsense_in_a_session_end_that_session_only() {
+    let place = Place::new();
+    let cluster = place.cluster();
+    let options = EdgeOptions { speech: vec![(400, 1400), (4500, 5300)], until_ms: 9500, ..EdgeOptions::default() };
+    let start = unit(&EdgeMessage::Hello(hello(&place, &cluster)));
+    let wide = Embeddings::pack(&[1.0; 65], 65, Precision::Int8);
+    let bad = [
+        vec![0xff; 40],
+        vec![3, 1, 2, 3],
+        unit(&EdgeMessage::Ack(7)),
+        [unit(&EdgeMessage::TurnStart(TurnId(0))), unit(&EdgeMessage::TurnStart(TurnId(1)))].concat(),
+        [unit(&EdgeMessage::TurnStart(TurnId(0))), unit(&EdgeMessage::Audio { turn: TurnId(0), provisional: None, embeddings: wide })].concat(),
+    ];
+    let mut refused = Vec::new();
+    let mut next = bad.iter();
+    let edge = Edge::live(place.model(), cluster.address(), &cluster.fingerprint, &cluster.token, &options, true, |ms, _| {
+        if ms > 800
+            && let Some(bytes) = next.next()
+        {
+            refused.push(refusal(&answers(&cluster, &[start.clone(), bytes.clone()].concat())));
+        }
+    });
+    let expected = [Reason::Protocol, Reason::Protocol, Reason::Protocol, Reason::Protocol, Reason::Embeddings];
+    assert_eq!(refused, expected.map(Some));
+    assert_eq!(edge.transcript.len(), 2, "{:?}", edge.stories);
+    assert!(cluster.transcripts().contains(&edge.transcript));
+    settled(&cluster);
+}
+
+#[test]
+fn a_flood_of_connections_is_refused_and_a_conversation_goes_on() {
+    let place = Place::new();
+    let cluster = place.cluster();
+    let options = EdgeOptions { speech: vec![(400, 1400)], until_ms: 7000, ..EdgeOptions::default() };
+    let mut flooded = false;
+    let edge = Edge::live(place.model(), cluster.address(), &cluster.fingerprint, &cluster.token, &options, true, |ms, _| {
+        if ms > 600 && !std::mem::replace(&mut flooded, true) {
+            let (config, address) = (client(&cluster), cluster.address());
+            cluster.runtime().spawn(async move {
+                let mut endpoint = Endpoint::client(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a port");
+                endpoint.set_default_client_config(config);
+                // Ten thousand in a second, as far as this machine can.
+                for _ in 0..100 {
+                    let many: Vec<_> = (0..100).filter_map(|_| endpoint.connect(address, "localhost").ok()).collect();
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                    drop(many);
+                }
+            });
+        }
+    });
+    assert!(cluster.metric("caracal_refused_total{reason=\"too_fast\"}") > 100.0, "{}", cluster.host.handle().metrics().text());
+    assert_eq!(edge.transcript.len(), 1, "{:?}", edge.stories);
+    assert!(!edge.stories.iter().any(|(_, story)| matches!(story, Story::Notice(..))), "{:?}", edge.stories);
+    settled(&cluster);
+}

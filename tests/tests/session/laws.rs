@@ -1,0 +1,138 @@
+//! The laws of machines, for every machine of a conversation, on any operation list.
+
+use std::sync::LazyLock;
+
+use caracal_cluster::scheduler::{Blocks, Sampled, Scheduler, SchedulerInput, SchedulerOutput, SessionKey};
+use caracal_edge::downlink::{Downlink, DownlinkInput};
+use caracal_edge::job::JobResult;
+use caracal_edge::playout::{Playout, PlayoutInput};
+use caracal_shared::machine::{Machine, Micros};
+use caracal_shared::prompt::Row;
+use caracal_shared::session::engine::{Choose, EngineOp, Part};
+use caracal_shared::session::{cluster, edge};
+use caracal_shared::turn::AttemptId;
+use caracal_shared::wire::Ticket;
+use caracal_tests::fuzz::session::{cluster_input, cluster_settings, edge_input, script};
+use caracal_tests::fuzz::{cluster_session, edge_session};
+use caracal_tests::machine_laws;
+use proptest::prelude::*;
+
+const OUTPUTS_MAX: usize = 20_000;
+
+static SETTINGS: LazyLock<cluster::Settings> = LazyLock::new(cluster_settings);
+
+fn bytes() -> impl Strategy<Value = Vec<u8>> {
+    prop::collection::vec(any::<u8>(), 0..400)
+}
+
+fn attempt() -> impl Strategy<Value = AttemptId> {
+    (0u64..3).prop_map(AttemptId)
+}
+
+fn times<I: std::fmt::Debug + Clone>(input: impl Strategy<Value = I>) -> impl Strategy<Value = Vec<(Micros, I)>> {
+    prop::collection::vec((0u64..50_000, input), 0..80).prop_map(|steps| {
+        let mut now = 0;
+        let at = |(step, input)| {
+            now += step;
+            (Micros(now), input)
+        };
+        steps.into_iter().map(at).collect()
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1500))]
+
+    #[test]
+    fn of_the_clusters_session(data in bytes(), saved in 0usize..60) {
+        let mut start = cluster::Session::new(SETTINGS.clone(), Ticket([3; 16]));
+        start.handle(Micros(0), cluster::ClusterInput::Attached { received: 0, restarted: false });
+        while start.poll().is_some() {}
+        machine_laws::check(&start, &script(&data, cluster_input), saved, cluster::ClusterInput::Tick, OUTPUTS_MAX);
+        cluster_session(&data, &SETTINGS);
+    }
+
+    #[test]
+    fn of_the_edges_session(data in bytes(), saved in 0usize..60, camera in any::<bool>(), restarted in any::<bool>()) {
+        let start = edge::Session::new(camera, restarted.then_some(Ticket([1; 16])));
+        machine_laws::check(&start, &script(&data, edge_input), saved, edge::EdgeInput::Tick, OUTPUTS_MAX);
+        edge_session(&data);
+    }
+
+    #[test]
+    fn of_the_playout(script in times(prop_oneof![
+        1 => attempt().prop_map(PlayoutInput::Expect),
+        1 => attempt().prop_map(PlayoutInput::Open),
+        1 => Just(PlayoutInput::Stop),
+        3 => (attempt(), 0usize..900).prop_map(|(a, n)| PlayoutInput::Sound(a, vec![0.5; n])),
+        1 => attempt().prop_map(PlayoutInput::Complete),
+        6 => Just(PlayoutInput::Pull),
+    ]), saved in 0usize..80) {
+        machine_laws::check(&Playout::new(24_000), &script, saved, PlayoutInput::Pull, 8);
+    }
+
+    #[test]
+    fn of_the_downlink(script in times(prop_oneof![
+        1 => attempt().prop_map(DownlinkInput::Expect),
+        1 => Just(DownlinkInput::Drop),
+        4 => (attempt(), 1usize..9).prop_map(|(a, n)| DownlinkInput::Speech(a, vec![[1; 4]; n])),
+        1 => attempt().prop_map(DownlinkInput::Generated),
+        4 => (attempt(), any::<bool>()).prop_map(|(attempt, last)| DownlinkInput::Done(JobResult::Spoken { attempt, samples: vec![0.1; 3], last })),
+    ]), saved in 0usize..80) {
+        machine_laws::check(&Downlink::default(), &script, saved, DownlinkInput::Drop, 8);
+    }
+
+    /// Whatever is asked, all of it is done, in order, and never with more blocks than there are.
+    #[test]
+    fn of_the_scheduler(ops in prop::collection::vec((0u64..4, 0u32..90, 0u32..200, any::<bool>()), 1..60), total in 4u32..60) {
+        let blocks = Blocks { tokens: 8, total };
+        let mut scheduler = Scheduler::new(blocks);
+        let mut length = [0u32; 4];
+        let mut wanted = [0u32; 4];
+        let mut now = 0;
+        let mut pending = std::collections::VecDeque::new();
+        for key in 0..4 {
+            pending.push_back(SchedulerInput::Open(SessionKey(key)));
+        }
+        for (key, rows, cut, truncate) in ops {
+            let key = key as usize;
+            if truncate {
+                let to = cut.min(wanted[key]);
+                wanted[key] = to;
+                pending.push_back(SchedulerInput::Op(SessionKey(key as u64), EngineOp::Truncate(to)));
+            } else if rows > 0 && wanted[key] + rows <= total * 8 / 4 - 8 {
+                wanted[key] += rows;
+                let parts = vec![Part::Rows(vec![Row::text(7); rows as usize])];
+                let choose = (rows % 3 == 0).then_some(Choose { attempt: AttemptId(0), step: 0 });
+                pending.push_back(SchedulerInput::Op(SessionKey(key as u64), EngineOp::Extend { parts, choose }));
+            }
+        }
+        while let Some(input) = pending.pop_front() {
+            now += 100;
+            scheduler.handle(Micros(now), input);
+            while let Some(output) = scheduler.poll() {
+                match output {
+                    SchedulerOutput::Step(plan) => {
+                        let mut results = Vec::new();
+                        for work in &plan.work {
+                            let length = &mut length[work.session.0 as usize];
+                            if let Some(to) = work.truncate {
+                                prop_assert!(to <= *length, "a cut to {} of {}", to, length);
+                                *length = to;
+                            }
+                            *length += work.parts.iter().map(Part::rows).sum::<u32>();
+                            results.push(Ok(work.choose.map(|choose| Sampled { choose, text: 0, codes: [0; 4] })));
+                        }
+                        prop_assert!(length.iter().map(|l| l.div_ceil(8)).sum::<u32>() <= total);
+                        pending.push_back(SchedulerInput::Stepped(results));
+                    }
+                    SchedulerOutput::Sampled(..) => {}
+                    SchedulerOutput::Failed(..) => prop_assert!(false, "there was room for all"),
+                }
+            }
+        }
+        prop_assert_eq!(length, wanted);
+        prop_assert_eq!(scheduler.used(), length.iter().map(|l| l.div_ceil(8)).sum::<u32>());
+        prop_assert_eq!(scheduler.waiting(), 0);
+    }
+}
