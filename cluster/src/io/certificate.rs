@@ -89,7 +89,7 @@ fn tokens(file: &Path) -> Result<Vec<String>, StateError> {
     if !file.exists() {
         let bytes = random::<TOKEN_BYTES>().ok_or_else(|| wrong("the system gives no randomness to make it of".into()))?;
         let token: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        write_private(file, format!("{token}  # made at the first start; one token a line\n").as_bytes())?;
+        write_private(file, format!("{token}\n").as_bytes())?;
     }
     let text = std::fs::read_to_string(file).map_err(|e| wrong(format!("cannot be read: {e}")))?;
     let words = text.lines().map(|line| line.split('#').next().unwrap_or_default().trim()).filter(|token| !token.is_empty());
