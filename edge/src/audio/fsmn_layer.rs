@@ -29,10 +29,7 @@ impl Rectifier {
 
     /// Any shape.
     pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        match self.ceiling {
-            Some(ceiling) => x.clamp(0.0, ceiling),
-            None => x.clamp_min(0.0),
-        }
+        ops::rectify(x, self.ceiling.map(|ceiling| ceiling as f32))
     }
 }
 

@@ -1,9 +1,10 @@
 //! Layer normalisation over the last axis: biased variance, weight and bias.
 
 use burn::module::{Module, Param};
-use burn::tensor::{DType, Tensor};
+use burn::tensor::Tensor;
 
 use crate::checkpoint::LoadError;
+use crate::ops;
 use crate::weights::{Init, Weights};
 
 /// The eps of every LayerNorm in the published networks.
@@ -32,12 +33,6 @@ impl LayerNorm {
     /// # Shapes
     /// x: `[rows, width]` → `[rows, width]`
     pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        let dtype = x.dtype();
-        let wide = |t: Tensor<2>| if dtype == DType::F32 { t } else { t.cast(DType::F32) };
-        let x = wide(x);
-        let centred = x.clone() - x.mean_dim(1);
-        let variance = centred.clone().powi_scalar(2).mean_dim(1);
-        let y = centred / (variance + LAYER_NORM_EPS).sqrt() * wide(self.weight.val().unsqueeze()) + wide(self.bias.val().unsqueeze());
-        if dtype == DType::F32 { y } else { y.cast(dtype) }
+        ops::layer_norm(x, self.weight.val(), self.bias.val(), LAYER_NORM_EPS)
     }
 }

@@ -4,6 +4,7 @@
 
 use burn::tensor::{DType, Tensor};
 
+use super::gradient::{HostGradient, record, tracked, view};
 use super::{HostView, from_host, is_plain_cpu};
 
 /// y[t, c] = sum over k of weight[c, 0, k] h[t + k dilation, c], tap 0 the oldest.
@@ -29,6 +30,13 @@ pub fn fsmn_memory(h: Tensor<2>, weight: Tensor<3>, dilation: usize) -> Tensor<2
         memory_rows(h.values(), weight.values(), channels, dilation, &mut y);
         return from_host(y, [rows, channels], &device, dtype);
     }
+    if let (Some(h), Some(weight)) = (tracked(&h), tracked(&weight)) {
+        let tensors = [h, weight];
+        let views = tensors.each_ref().map(view);
+        let mut y = vec![0.0; rows * channels];
+        memory_rows(views[0].values(), views[1].values(), channels, dilation, &mut y);
+        return record(&tensors, views, y, [rows, channels], MemoryGradient { channels, dilation });
+    }
     // Sums are wide whatever the format of h, and are rounded to it once.
     let wide = |t: Tensor<2>| if dtype == DType::F32 { t } else { t.cast(DType::F32) };
     let (h, weight) = (wide(h), wide(weight.reshape([channels, taps]).transpose()));
@@ -37,13 +45,40 @@ pub fn fsmn_memory(h: Tensor<2>, weight: Tensor<3>, dilation: usize) -> Tensor<2
     if dtype == DType::F32 { y } else { y.cast(dtype) }
 }
 
+/// By h, what each row gave to the outputs that it reached; by the weight, h times dy summed over rows.
+#[derive(Clone, Copy, Debug)]
+struct MemoryGradient {
+    channels: usize,
+    dilation: usize,
+}
+
+impl HostGradient<2> for MemoryGradient {
+    fn gradients(&self, [h, weight]: [&[f32]; 2], dy: &[f32], _: [bool; 2]) -> [Option<Vec<f32>>; 2] {
+        let taps = weight.len() / self.channels;
+        let weight = by_tap(weight, taps, self.channels);
+        let (mut by_h, mut by_weight) = (vec![0.0; h.len()], vec![0.0; weight.len()]);
+        for (t, dy) in dy.chunks_exact(self.channels).enumerate() {
+            for k in 0..taps {
+                let row = (t + k * self.dilation) * self.channels..(t + k * self.dilation + 1) * self.channels;
+                let tap = k * self.channels..(k + 1) * self.channels;
+                by_h[row.clone()].iter_mut().zip(dy).zip(&weight[tap.clone()]).for_each(|((sum, dy), w)| *sum += dy * w);
+                by_weight[tap].iter_mut().zip(dy).zip(&h[row]).for_each(|((sum, dy), h)| *sum += dy * h);
+            }
+        }
+        // Back from taps outermost to channels outermost.
+        let by_weight = by_tap(&by_weight, self.channels, taps);
+        [Some(by_h), Some(by_weight)]
+    }
+}
+
+/// Transposes `[channels, taps]`, so that the innermost loop runs over neighbours.
+fn by_tap(weight: &[f32], taps: usize, channels: usize) -> Vec<f32> {
+    (0..taps).flat_map(|k| (0..channels).map(move |c| weight[c * taps + k])).collect()
+}
+
 fn memory_rows(h: &[f32], weight: &[f32], channels: usize, dilation: usize, y: &mut [f32]) {
     let taps = weight.len() / channels.max(1);
-    // Taps outermost and channels innermost, so that the loop below runs over neighbours.
-    let mut by_tap = vec![0.0; weight.len()];
-    for (c, weight) in weight.chunks_exact(taps).enumerate() {
-        weight.iter().enumerate().for_each(|(k, w)| by_tap[k * channels + c] = *w);
-    }
+    let by_tap = by_tap(weight, taps, channels);
     for (t, y) in y.chunks_exact_mut(channels.max(1)).enumerate() {
         for (k, weight) in by_tap.chunks_exact(channels.max(1)).enumerate() {
             let row = (t + k * dilation) * channels;
@@ -73,6 +108,39 @@ mod tests {
         // Row 0, channel 1: weights -0.25, 0, 0.25 on h[0], h[2] and h[4] of that channel.
         let h = |t: f32| (t * 3.0 + 1.0) * 0.125 - 1.0;
         assert_eq!(y[1], -0.25 * h(0.0) + 0.25 * h(4.0));
+    }
+
+    #[test]
+    fn gradients_are_those_that_nudges_measure() {
+        let values = |count: u32, seed: u32| -> Vec<f32> {
+            (0..count).map(|i| ((i + seed).wrapping_mul(2_654_435_761) >> 8) as f32 / 8_388_608.0 - 1.0).collect()
+        };
+        let inputs = [values(27, 1), values(9, 50)];
+        let make = |inputs: &[Vec<f32>; 2], device: &Device| {
+            let h = Tensor::<2>::from_data(TensorData::new(inputs[0].clone(), [9, 3]), device);
+            (h, Tensor::<3>::from_data(TensorData::new(inputs[1].clone(), [3, 1, 3]), device))
+        };
+        let sum = |h: Tensor<2>, weight: Tensor<3>| {
+            let factors = Tensor::from_data(TensorData::new(values(15, 90), [5, 3]), &h.device());
+            (fsmn_memory(h, weight, 2) * factors).sum()
+        };
+        let (h, weight) = make(&inputs, &Device::flex().autodiff());
+        let (h, weight) = (h.require_grad(), weight.require_grad());
+        let gradients = sum(h.clone(), weight.clone()).backward();
+        let list = |data: TensorData| data.try_to_vec::<f32>().unwrap();
+        let got = [list(h.grad(&gradients).unwrap().into_data()), list(weight.grad(&gradients).unwrap().into_data())];
+        for (which, gradient) in got.iter().enumerate() {
+            for (index, got) in gradient.iter().enumerate() {
+                let moved = |by: f32| {
+                    let mut inputs = inputs.clone();
+                    inputs[which][index] += by;
+                    let (h, weight) = make(&inputs, &Device::flex());
+                    sum(h, weight).into_scalar::<f32>()
+                };
+                let want = (moved(0.5) - moved(-0.5)) / 1.0;
+                assert!((got - want).abs() < 1e-4, "input {which}, value {index}: {got}, not {want}");
+            }
+        }
     }
 
     #[test]

@@ -101,28 +101,17 @@ impl WithSimd for GradientRow<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let gradients = |x: S::f32s, dy: S::f32s, alpha: S::f32s, inverse: S::f32s| {
-            let one = simd.splat_f32s(1.0);
-            let sine = sine(simd, simd.mul_f32s(x, alpha));
-            let square = simd.mul_f32s(sine, sine);
-            // The angle lies in [-π/2, π/2], where the cosine is not negative.
-            let cosine = simd.sqrt_f32s(simd.max_f32s(simd.sub_f32s(one, square), simd.splat_f32s(0.0)));
-            let double = simd.mul_f32s(simd.add_f32s(sine, sine), cosine);
-            let by_x = simd.mul_f32s(dy, simd.mul_add_f32s(simd.mul_f32s(double, alpha), inverse, one));
-            let slope = simd.sub_f32s(simd.mul_f32s(x, double), simd.mul_f32s(square, inverse));
-            (by_x, simd.mul_f32s(simd.mul_f32s(slope, inverse), dy))
-        };
         let ((x, x_tail), (dy, dy_tail)) = (S::as_simd_f32s(self.x), S::as_simd_f32s(self.dy));
         let ((alpha, alpha_tail), (inverse, inverse_tail)) = (S::as_simd_f32s(self.alpha), S::as_simd_f32s(self.inverse));
         let ((by_x, by_x_tail), (by_alpha, by_alpha_tail)) = (S::as_mut_simd_f32s(self.by_x), S::as_mut_simd_f32s(self.by_alpha));
         for (((((x, dy), alpha), inverse), by_x), by_alpha) in x.iter().zip(dy).zip(alpha).zip(inverse).zip(by_x).zip(by_alpha) {
-            let (dx, dalpha) = gradients(*x, *dy, *alpha, *inverse);
+            let (dx, dalpha) = slopes(simd, *x, *dy, *alpha, *inverse);
             *by_x = dx;
             *by_alpha = simd.add_f32s(*by_alpha, dalpha);
         }
         if !x_tail.is_empty() {
             let load = |tail: &[f32]| simd.partial_load_f32s(tail);
-            let (dx, dalpha) = gradients(load(x_tail), load(dy_tail), load(alpha_tail), load(inverse_tail));
+            let (dx, dalpha) = slopes(simd, load(x_tail), load(dy_tail), load(alpha_tail), load(inverse_tail));
             simd.partial_store_f32s(by_x_tail, dx);
             let sum = simd.add_f32s(load(by_alpha_tail), dalpha);
             simd.partial_store_f32s(by_alpha_tail, sum);
@@ -154,6 +143,21 @@ impl WithSimd for Row<'_> {
             simd.partial_store_f32s(y_tail, vector(simd, load(x_tail), load(alpha_tail), load(inverse_tail)));
         }
     }
+}
+
+/// Gradients by x and by α. A function that is always inlined: a closure would be compiled without the vector
+/// instructions, and every one of them would be a call.
+#[inline(always)]
+fn slopes<S: Simd>(simd: S, x: S::f32s, dy: S::f32s, alpha: S::f32s, inverse: S::f32s) -> (S::f32s, S::f32s) {
+    let one = simd.splat_f32s(1.0);
+    let sine = sine(simd, simd.mul_f32s(x, alpha));
+    let square = simd.mul_f32s(sine, sine);
+    // The angle lies in [-π/2, π/2], where the cosine is not negative.
+    let cosine = simd.sqrt_f32s(simd.max_f32s(simd.sub_f32s(one, square), simd.splat_f32s(0.0)));
+    let double = simd.mul_f32s(simd.add_f32s(sine, sine), cosine);
+    let by_x = simd.mul_f32s(dy, simd.mul_add_f32s(simd.mul_f32s(double, alpha), inverse, one));
+    let slope = simd.sub_f32s(simd.mul_f32s(x, double), simd.mul_f32s(square, inverse));
+    (by_x, simd.mul_f32s(simd.mul_f32s(slope, inverse), dy))
 }
 
 #[inline(always)]

@@ -67,3 +67,40 @@ pub fn rebalance(model: &mut LongCatFlash, load: &Load, rate: f64) {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_report_names_the_share_of_identity_experts_and_the_spread_of_the_others() {
+        let load = Load { chosen: vec![vec![10, 30, 20, 40], vec![25, 25, 50, 0]], tokens: 50 };
+        let (identity, spread) = load.report(2);
+        assert!((identity - 110.0 / 200.0).abs() < 1e-9);
+        assert_eq!(spread, [(0.5, 1.5), (1.0, 1.0)]);
+    }
+
+    #[test]
+    fn biases_of_crowded_experts_fall_and_those_of_identity_experts_stay() {
+        use caracal_cluster::backbone::BackboneConfig;
+        use caracal_cluster::backbone::projection::Stored;
+        use caracal_kernels::Weights;
+        let folder = std::env::temp_dir().join(format!("caracal-balance-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("config.json"), super::super::shape::config(300).to_string()).unwrap();
+        let config = BackboneConfig::read(&folder).unwrap();
+        std::fs::remove_dir_all(folder).unwrap();
+        let weights = Weights::random(1, &burn::tensor::Device::flex());
+        let mut model = LongCatFlash::load(&weights, &config, &Stored::default()).unwrap();
+        let mut crowded = vec![10; config.n_routed_experts + config.zero_expert_num];
+        crowded[0] = 100;
+        let load = Load { chosen: vec![crowded; config.num_layers], tokens: 100 };
+        rebalance(&mut model, &load, 0.1);
+        for layer in &model.layers {
+            let bias: Vec<f32> = layer.mlp.router.e_score_correction_bias.val().into_data().try_into_vec().unwrap();
+            assert!((bias[0] - 0.1 * (0.25 - 1.0)).abs() < 1e-6, "{bias:?}");
+            assert!((bias[1] - 0.1 * (0.25 - 0.1)).abs() < 1e-6, "{bias:?}");
+            assert_eq!(bias[config.n_routed_experts..], vec![0.0; config.zero_expert_num]);
+        }
+    }
+}

@@ -12,6 +12,7 @@
 //! | [`curriculum`] | the stages: what each draws and moves |
 //! | [`lesson`], [`replies`], [`perception`] | conversations to learn from; their spoken answers; what is heard and seen |
 //! | [`training`], [`measure`] | the loop, and how it fares |
+//! | [`rollout`], [`preference`] | answers of its own, and learning from the better ones |
 //! | [`ask`] | greedy answers in writing, for measuring on the way |
 
 pub mod ask;
@@ -23,7 +24,9 @@ pub mod loss;
 pub mod measure;
 pub mod model;
 pub mod perception;
+pub mod preference;
 pub mod replies;
+pub mod rollout;
 pub mod sample;
 pub mod shape;
 pub mod tokenizer_file;
@@ -36,6 +39,11 @@ use crate::ears::features::Ears;
 use crate::eyes::features::Sight;
 use crate::stage::Folders;
 
+/// The last stage's name.
+const PREFERENCE: &str = "preference";
+/// Steps of the last stage.
+const PREFERENCE_STEPS: usize = 150;
+
 /// What to do in this part of the training.
 #[derive(clap::Args, Debug)]
 pub struct Options {
@@ -43,7 +51,7 @@ pub struct Options {
     #[arg(long)]
     prepare: bool,
     /// Only this stage; by default all of them, in order.
-    #[arg(long, value_parser = clap::builder::PossibleValuesParser::new(curriculum::STAGES.map(|stage| stage.name)))]
+    #[arg(long, value_parser = clap::builder::PossibleValuesParser::new(curriculum::STAGES.map(|stage| stage.name).into_iter().chain([PREFERENCE])))]
     stage: Option<String>,
     /// Steps of that stage, where it shall not run as long as planned.
     #[arg(long, requires = "stage")]
@@ -65,10 +73,11 @@ pub fn run(options: &Options, folders: &Folders) -> Result<()> {
     if options.prepare {
         return Ok(());
     }
+    let prefers = options.stage.as_deref().is_none_or(|name| name == PREFERENCE);
     let wanted = |stage: &curriculum::Lessons| options.stage.as_deref().is_none_or(|name| name == stage.name);
     let stages: Vec<_> = curriculum::STAGES.into_iter().filter(wanted).collect();
     let needs = |part: fn(&curriculum::Mix) -> f64| stages.iter().any(|stage| part(&stage.mix) > 0.0);
-    let speaks = needs(|mix| mix.speaking + mix.talking);
+    let speaks = prefers || needs(|mix| mix.speaking + mix.talking);
     let hears = needs(|mix| mix.listening + mix.talking);
     let sees = needs(|mix| mix.seeing);
     ensure!(!hears || folders.model.join("audio/audio_encoder.safetensors").exists(), "there are no ears yet: run `caracal-train ears` first");
@@ -76,7 +85,7 @@ pub fn run(options: &Options, folders: &Folders) -> Result<()> {
         sampler: sample::Sampler::open(&folders.model)?,
         replies: if speaks { Some(replies::Replies::make(folders, options.answers)?) } else { None },
         perception: perception::Perception::new(
-            if hears { Some((Ears::open(folders)?, ears::corpus::Corpus::open(folders)?.listening)) } else { None },
+            if hears { Some((Ears::open(folders)?, ears::corpus::Corpus::open(folders, ears::corpus::SHARDS)?.listening)) } else { None },
             if sees { Some(Sight::open(&folders.model)?) } else { None },
         ),
         heard: heard_width(folders)?,
@@ -84,6 +93,9 @@ pub fn run(options: &Options, folders: &Folders) -> Result<()> {
     for mut stage in stages {
         stage.steps = options.steps.unwrap_or(stage.steps);
         training::run(folders, &mut teacher, &stage)?;
+    }
+    if prefers {
+        preference::run(folders, &mut teacher, options.steps.unwrap_or(PREFERENCE_STEPS))?;
     }
     Ok(())
 }

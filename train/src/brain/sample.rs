@@ -114,3 +114,62 @@ pub fn typed(text: &str) -> Message {
 pub fn answer(text: &str) -> Message {
     Message { role: Role::Assistant, items: vec![Item::Text(text.to_string())] }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use caracal_shared::ids::{CODE_END, CODE_OFFSET};
+
+    const HEARD: usize = 4;
+    const WIDTH: usize = 2;
+
+    fn sampler() -> Sampler {
+        let folder = std::env::temp_dir().join(format!("caracal-sample-{}-{:?}", std::process::id(), std::thread::current().id()));
+        super::super::tokenizer_file::write(&folder, 1).unwrap();
+        let sampler = Sampler::open(&folder).unwrap();
+        std::fs::remove_dir_all(folder).unwrap();
+        sampler
+    }
+
+    fn spoken(text: &str, frames: u32) -> Message {
+        let segments = vec![(0..frames).map(|k| [10 + k, 20 + k, 30 + k, 40 + k]).collect()];
+        Message { role: Role::VoiceAssistant, items: vec![Item::Spoken { text: text.to_string(), segments }] }
+    }
+
+    #[test]
+    fn the_row_before_an_answer_predicts_its_first_word_and_only_the_semantic_code_of_its_first_frame() {
+        let sampler = sampler();
+        let sample = sampler.sample(&[typed("who are you"), spoken("Yes.", 6)], Perceived::default(), HEARD, WIDTH).unwrap();
+        let first = sample.targets.iter().position(|target| target.text.is_some()).unwrap();
+        let asked = sampler.prompt(&[typed("who are you")], true).unwrap();
+        assert_eq!(first + 1, asked.len(), "the generation prefix predicts the answer");
+        assert_eq!(sample.targets[first].codes, [Some(10 + CODE_OFFSET), None, None, None]);
+        assert!(sample.targets[first].spoken);
+        // Acoustic codes come one row late, the semantic end last.
+        assert_eq!(sample.targets[first + 1].codes, [Some(11), Some(20), Some(30), Some(40)].map(|c| c.map(|c| c + CODE_OFFSET)));
+        assert_eq!(sample.targets[first + 6].codes[0], Some(CODE_END));
+        assert_eq!(sample.targets[first + 6].codes[3], Some(45 + CODE_OFFSET));
+        let words: Vec<u32> = sample.targets.iter().filter_map(|target| target.text).collect();
+        assert_eq!(words.last(), Some(&sampler.markers().end));
+        assert_eq!(sampler.tokenizer().decode(&words[..words.len() - 1]).unwrap(), "Yes.");
+    }
+
+    #[test]
+    fn nothing_that_the_user_says_is_a_target() {
+        let sampler = sampler();
+        let sample = sampler.sample(&[typed("my name is anna"), answer("Yes."), typed("who am i"), answer("No.")], Perceived::default(), HEARD, WIDTH);
+        let words: Vec<u32> = sample.unwrap().targets.iter().filter_map(|target| target.text).collect();
+        let text = sampler.tokenizer().decode(&words).unwrap();
+        assert_eq!(text, "Yes.</longcat_s>No.</longcat_s>");
+    }
+
+    #[test]
+    fn perceived_rows_must_fit_their_places() {
+        let sampler = sampler();
+        let heard = Message { role: Role::User, items: vec![Item::Audio { tokens: 3 }] };
+        let perceived = |rows: usize| Perceived { audio: vec![0.0; rows * HEARD], image: Vec::new() };
+        assert!(sampler.sample(&[heard.clone(), answer("Yes.")], perceived(3), HEARD, WIDTH).is_ok());
+        let error = sampler.sample(&[heard, answer("Yes.")], perceived(2), HEARD, WIDTH).unwrap_err();
+        assert!(error.to_string().contains("2 encoder rows for 3 placeholders"), "{error}");
+    }
+}

@@ -23,7 +23,8 @@ pub fn write(folder: &Path) -> Result<()> {
         .with_context(|| format!("{}: cannot be written", file.display()))
 }
 
-fn config(vocabulary: usize) -> Value {
+/// The config for a vocabulary of this size.
+pub fn config(vocabulary: usize) -> Value {
     json!({
         "architectures": ["LongcatFlashForCausalLM"], "model_type": "longcat_flash", "torch_dtype": "bfloat16",
         "vocab_size": vocabulary, "hidden_size": WIDTH, "num_layers": 3, "num_attention_heads": 4, "q_lora_rank": 96, "kv_lora_rank": 48,

@@ -78,7 +78,8 @@ pub fn run(folders: &Folders, teacher: &mut Teacher, lessons: &Lessons) -> Resul
     Ok(())
 }
 
-fn optimiser() -> ModuleOptimizer {
+/// AdamW as all stages use it.
+pub fn optimiser() -> ModuleOptimizer {
     AdamWConfig::new().with_beta_2(0.98).with_weight_decay(0.02).with_grad_clipping(Some(GradientClippingConfig::Norm(1.0))).init()
 }
 

@@ -4,7 +4,10 @@
 //! The latent is given, not found: principal components of the log-mel vectors of a frame. So the encoder learns by plain
 //! regression, its latents have a meaning that does not drift, and distance between them is distance between spectra.
 
+use std::path::Path;
+
 use anyhow::Result;
+use burn::grad_clipping::GradientClippingConfig;
 use burn::optim::{AdamWConfig, GradientsParams};
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use caracal_edge::codec::quantizer::Group;
@@ -35,8 +38,10 @@ const FLATNESS: f32 = 0.1;
 /// Weight of the first latent in the constant's row: a row of zeros has no weight norm.
 const NOTHING: f32 = 1e-6;
 
-/// File of encoder and quantizer below the work folder.
+/// File of the encoder on its way, below the work folder.
 const FILE: &str = "codec_acoustic.safetensors";
+/// File of the trained encoder and its quantizer.
+const TRAINED: &str = "codec_acoustic_trained.safetensors";
 
 /// The network that is trained, and the tables behind it.
 type Parts = (AcousticEncoder, GroupedResidualQuantizer);
@@ -45,10 +50,10 @@ type Parts = (AcousticEncoder, GroupedResidualQuantizer);
 ///
 /// # Errors
 /// When a file cannot be read or written.
-pub fn train(folders: &Folders, shapes: &Shapes, clips: &[Clip], steps: usize) -> Result<()> {
-    let mut stage = Stage::begin(folders, "codec_acoustic", steps, SEED + 1)?;
-    let file = folders.work.join(FILE);
-    if stage.next_step().is_none() && file.exists() {
+pub fn train(folders: &Folders, shapes: &Shapes, clips: &[Clip], rate: LearningRate) -> Result<()> {
+    let mut stage = Stage::begin(folders, "codec_acoustic", rate.steps, SEED + 1)?;
+    let (file, trained) = (folders.work.join(FILE), folders.work.join(TRAINED));
+    if trained.exists() {
         return Ok(());
     }
     let targets = targets(clips, shapes)?;
@@ -57,8 +62,8 @@ pub fn train(folders: &Folders, shapes: &Shapes, clips: &[Clip], steps: usize) -
     let weights =
         checkpoint.as_ref().map_or_else(|| Weights::random(SEED + 1, &device), |c| Weights::from_checkpoint(c, &device, DType::F32));
     let (mut encoder, quantizer) = load(&weights, shapes)?;
-    let rate = LearningRate { peak: 3e-3, floor: 0.02, warmup: 50, steps };
-    let mut optimizer = AdamWConfig::new().with_weight_decay(0.001).init();
+    let clip = GradientClippingConfig::Norm(0.5);
+    let mut optimizer = AdamWConfig::new().with_beta_2(0.99).with_epsilon(1e-8).with_grad_clipping(Some(clip)).init();
     while let Some(step) = stage.next_step() {
         let mut rng = stage.rng(step);
         let (mut wave, mut target) = (Vec::new(), Vec::new());
@@ -81,7 +86,7 @@ pub fn train(folders: &Folders, shapes: &Shapes, clips: &[Clip], steps: usize) -
             stage.saved()?;
         }
     }
-    fill_tables(&file, shapes, clips)
+    fill_tables(&file, &trained, shapes, clips)
 }
 
 fn load(weights: &Weights, shapes: &Shapes) -> Result<Parts> {
@@ -120,7 +125,7 @@ fn halves(variances: &[f64]) -> Vec<usize> {
 }
 
 /// Level by level, the centres of what the levels before left.
-fn fill_tables(file: &std::path::Path, shapes: &Shapes, clips: &[Clip]) -> Result<()> {
+fn fill_tables(file: &Path, trained: &Path, shapes: &Shapes, clips: &[Clip]) -> Result<()> {
     let device = Device::flex();
     let checkpoint = Checkpoint::open(file)?;
     let weights = Weights::from_checkpoint(&checkpoint, &device, DType::F32);
@@ -149,8 +154,7 @@ fn fill_tables(file: &std::path::Path, shapes: &Shapes, clips: &[Clip]) -> Resul
         }
         println!("acoustic: {} codebooks leave {:.1} % of the variance", level + 1, 100.0 * energy(&residual) / before);
     }
-    weights.save(&(encoder, quantizer), file, StoredDtype::F32)?;
-    Ok(())
+    Ok(weights.save(&(encoder, quantizer), trained, StoredDtype::F32)?)
 }
 
 /// Puts centres of the latent's half from `first` on into a group. Beside every scaled row, and beside every vector that
@@ -184,7 +188,7 @@ fn fill(group: &mut Group, centres: &[f32], first: usize) {
 /// # Errors
 /// When they have not been trained.
 pub fn trained(folders: &Folders, shapes: &Shapes, weights: &Weights) -> Result<Parts> {
-    let checkpoint = Checkpoint::open(&folders.work.join(FILE))?;
+    let checkpoint = Checkpoint::open(&folders.work.join(TRAINED))?;
     let from = load(&Weights::from_checkpoint(&checkpoint, weights.device(), DType::F32), shapes)?;
     let (encoder, quantizer) = load(weights, shapes)?;
     Ok((super::transplant::values(&from.0, encoder), super::transplant::values(&from.1, quantizer)))

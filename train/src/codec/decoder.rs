@@ -24,8 +24,6 @@ const FRAMES: usize = 50;
 /// The semantic table's rows start this much larger than usual, about as large as the acoustic latents beside them.
 const TABLE_SCALE: f32 = 10.0;
 
-/// Weight of what a listener for words hears beside the spectral distance.
-const HEARING_WEIGHT: f64 = 1.0;
 /// Sentences that tell how soft silence is.
 const SILENCES: usize = 100;
 
@@ -36,7 +34,14 @@ const FILE: &str = "codec_decoder.safetensors";
 ///
 /// # Errors
 /// When a file cannot be read or written.
-pub fn train(folders: &Folders, shapes: &Shapes, clips: &[Clip], codes: &[Vec<FrameCodes>], rate: LearningRate) -> Result<()> {
+pub fn train(
+    folders: &Folders,
+    shapes: &Shapes,
+    clips: &[Clip],
+    codes: &[Vec<FrameCodes>],
+    rate: LearningRate,
+    hearing_weight: f64,
+) -> Result<()> {
     let mut stage = Stage::begin(folders, "codec_decoder", rate.steps, SEED + 3)?;
     let file = folders.work.join(FILE);
     let device = Device::flex().autodiff();
@@ -81,7 +86,7 @@ pub fn train(folders: &Folders, shapes: &Shapes, clips: &[Clip], codes: &[Vec<Fr
         let heard = Tensor::cat(heard, 0).mean();
         let value = f64::from(spectral.clone().into_scalar::<f32>());
         heard_mean += 0.02 * (f64::from(heard.clone().into_scalar::<f32>()) - heard_mean);
-        let distance = spectral + heard * HEARING_WEIGHT;
+        let distance = spectral + heard * hearing_weight;
         let gradients = GradientsParams::from_grads(distance.backward(), &decoder);
         decoder = optimizer.step(rate.at(step), decoder, gradients);
         if stage.end_step(value, &format!("heard {heard_mean:.3}")) {

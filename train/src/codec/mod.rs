@@ -49,12 +49,18 @@ pub struct Options {
     /// Steps of the acoustic encoder.
     #[arg(long, default_value_t = 2500)]
     acoustic_steps: usize,
+    /// Learning rate of the acoustic encoder at its highest; above 2e-3 it does not hold together.
+    #[arg(long, default_value_t = 1e-3)]
+    acoustic_rate: f64,
     /// Steps of the decoder.
     #[arg(long, default_value_t = 12_000)]
     decoder_steps: usize,
     /// Learning rate of the decoder at its highest.
     #[arg(long, default_value_t = 1.2e-3)]
     decoder_rate: f64,
+    /// Weight of what a listener for words hears, beside the spectral distance.
+    #[arg(long, default_value_t = 1.0)]
+    hearing_weight: f64,
     /// Run this stage only.
     #[arg(long, value_enum)]
     only: Option<Step>,
@@ -100,7 +106,8 @@ pub fn run(options: &Options, folders: &Folders) -> Result<()> {
         semantic::train(folders, &shapes, &training, &held_out, options.semantic_steps)?;
     }
     if wanted(Step::Acoustic) {
-        acoustic::train(folders, &shapes, &training, options.acoustic_steps)?;
+        let rate = LearningRate { peak: options.acoustic_rate, floor: 0.02, warmup: 100, steps: options.acoustic_steps };
+        acoustic::train(folders, &shapes, &training, rate)?;
     }
     if wanted(Step::Tokenizer) {
         publish::tokenizer(folders, &shapes)?;
@@ -112,7 +119,7 @@ pub fn run(options: &Options, folders: &Folders) -> Result<()> {
         }
         let coded: Vec<_> = coded.into_iter().map(|(_, codes)| codes).collect();
         let rate = LearningRate { peak: options.decoder_rate, floor: 0.03, warmup: 100, steps: options.decoder_steps };
-        decoder::train(folders, &shapes, &training, &coded, rate)?;
+        decoder::train(folders, &shapes, &training, &coded, rate, options.hearing_weight)?;
     }
     Ok(())
 }

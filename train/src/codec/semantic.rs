@@ -35,8 +35,10 @@ const MASK_HOPS: usize = 10;
 /// Iterations of k-means.
 const ITERATIONS: usize = 30;
 
-/// File of the trained tokenizer below the work folder.
+/// File of the network on its way, below the work folder.
 const FILE: &str = "codec_semantic.safetensors";
+/// File of the trained tokenizer with its codes.
+const TRAINED: &str = "codec_semantic_trained.safetensors";
 
 /// What has the tokenizer's parameters, and the classifier of training.
 type Network = (SemanticEncoder, Linear);
@@ -46,14 +48,15 @@ type Network = (SemanticEncoder, Linear);
 /// # Errors
 /// When a file cannot be read or written.
 pub fn train(folders: &Folders, shapes: &Shapes, clips: &[Clip], held_out: &[Clip], steps: usize) -> Result<()> {
+    let trained = folders.work.join(TRAINED);
+    if trained.exists() {
+        return Ok(());
+    }
     let phones = Phones::of(clips.iter().map(|clip| clip.phonemes.as_str()));
     let features = Features::of(clips, &shapes.semantic)?;
     let labels: Vec<Vec<u32>> = clips.iter().map(|clip| phones.labels(&clip.phonemes)).collect();
     let mut stage = Stage::begin(folders, "codec_semantic", steps, SEED)?;
     let file = folders.work.join(FILE);
-    if stage.next_step().is_none() && file.exists() {
-        return Ok(());
-    }
     let device = Device::flex().autodiff();
     let checkpoint = if stage.resumed() { Some(Checkpoint::open(&file)?) } else { None };
     let weights = checkpoint.as_ref().map_or_else(|| Weights::random(SEED, &device), |c| Weights::from_checkpoint(c, &device, DType::F32));
@@ -88,7 +91,7 @@ pub fn train(folders: &Folders, shapes: &Shapes, clips: &[Clip], held_out: &[Cli
             println!("semantic: phoneme errors on held-out sentences {:.2} %", errors(&file, shapes, &phones, held_out)?);
         }
     }
-    cluster(&file, shapes, &phones, &features)
+    cluster(&file, &trained, shapes, &phones, &features)
 }
 
 fn load(weights: &Weights, shapes: &Shapes, phones: &Phones) -> Result<Network> {
@@ -134,7 +137,7 @@ fn errors(file: &Path, shapes: &Shapes, phones: &Phones, clips: &[Clip]) -> Resu
 }
 
 /// Clusters the features of all sentences, each brought to length 1 as the search does.
-fn cluster(file: &Path, shapes: &Shapes, phones: &Phones, features: &Features) -> Result<()> {
+fn cluster(file: &Path, trained: &Path, shapes: &Shapes, phones: &Phones, features: &Features) -> Result<()> {
     let device = Device::flex();
     let checkpoint = Checkpoint::open(file)?;
     let weights = Weights::from_checkpoint(&checkpoint, &device, DType::F32);
@@ -152,8 +155,7 @@ fn cluster(file: &Path, shapes: &Shapes, phones: &Phones, features: &Features) -
     let centres = kmeans(&rows, SEMANTIC_WIDTH, SEMANTIC_CODES, ITERATIONS, &mut rng);
     let centres = Tensor::<2>::from_data(TensorData::new(centres, [SEMANTIC_CODES, SEMANTIC_WIDTH]), &device);
     encoder.codebook = encoder.codebook.map(|_| centres.transpose());
-    weights.save(&(encoder, head), file, StoredDtype::F32)?;
-    Ok(())
+    Ok(weights.save(&(encoder, head), trained, StoredDtype::F32)?)
 }
 
 /// The trained tokenizer with its codes, to be saved through `weights` by its published names.
@@ -161,7 +163,7 @@ fn cluster(file: &Path, shapes: &Shapes, phones: &Phones, features: &Features) -
 /// # Errors
 /// When it has not been trained.
 pub fn trained(folders: &Folders, shapes: &Shapes, weights: &Weights) -> Result<SemanticEncoder> {
-    let checkpoint = Checkpoint::open(&folders.work.join(FILE))?;
+    let checkpoint = Checkpoint::open(&folders.work.join(TRAINED))?;
     let source = Weights::from_checkpoint(&checkpoint, weights.device(), DType::F32);
     let from = SemanticTokenizer::load(&source.at("semantic_tokenizer"), &shapes.semantic, Path::new("."))?.encoder;
     let to = SemanticTokenizer::load(&weights.at("semantic_tokenizer"), &shapes.semantic, Path::new("."))?.encoder;

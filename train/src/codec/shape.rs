@@ -68,7 +68,7 @@ pub fn write(folder: &Path) -> Result<()> {
     write(
         DECODER_FILE,
         json!({"codec_config": {
-            "codec_dimension": LATENT, "semantic_dim": SEMANTIC_DIM, "decoder_dim": 256, "codec_dec_ratios": [8, 6, 6, 5],
+            "codec_dimension": LATENT, "semantic_dim": SEMANTIC_DIM, "decoder_dim": 192, "codec_dec_ratios": [8, 6, 6, 5],
             "decoder_type": "24k", "codec_codebooks": CODEBOOKS, "codec_codebook_size": GROUP_CODES,
             "codec_codebook_search_dim": SEARCH, "semantic_token_nums": SEMANTIC_CODES, "ckpt_path": format!("ckpts/{DECODER}.pt"),
         }}),

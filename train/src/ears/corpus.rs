@@ -25,6 +25,11 @@ const SEED: u64 = 11;
 const ROWS_MAX: usize = 130;
 /// Share of utterances of which a band of frequencies is hidden, so that no word hangs on one band of one voice.
 const HIDDEN_SHARE: f64 = 0.5;
+/// Words of the first sentences, and after how many steps they may have one more.
+const FIRST_WORDS: usize = 3;
+const STEPS_PER_WORD: usize = 150;
+/// Steps without anything in the way, and as many in which it grows.
+const QUIET_STEPS: usize = 1000;
 /// Most mel bands that are hidden.
 const HIDDEN_BANDS_MAX: usize = 14;
 
@@ -34,6 +39,25 @@ pub struct Corpus {
     pub units: Units,
     /// The voices.
     pub listening: Listening,
+}
+
+/// How hard a batch is. Which rows say which word is found out on a few words in a quiet room within hundreds of steps,
+/// and on long noisy sentences hardly at all.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Lesson {
+    /// Longest sentence, in words.
+    pub words_max: usize,
+    /// How often something is in the way, from 0 to 1.
+    pub trouble: f32,
+}
+
+impl Lesson {
+    /// The lesson of one step: a word more every so many steps, and then more and more trouble.
+    pub fn at(step: usize) -> Self {
+        let words_max = FIRST_WORDS + step / STEPS_PER_WORD;
+        let trouble = (step.saturating_sub(QUIET_STEPS) as f32 / QUIET_STEPS as f32).min(1.0);
+        Self { words_max, trouble }
+    }
 }
 
 /// Utterances one after another.
@@ -71,7 +95,7 @@ impl Corpus {
         let draw = |index: u64| {
             let mut rng = StdRng::seed_from_u64(seed.wrapping_add(index));
             let entry = rng.random_range(0..self.listening.library().entries().len());
-            Ok(Waveform::new(self.listening.heard(entry, &mut rng)?)?)
+            Ok(Waveform::new(self.listening.heard(entry, 1.0, &mut rng)?)?)
         };
         (0..count as u64).into_par_iter().map(draw).collect()
     }
@@ -80,10 +104,10 @@ impl Corpus {
     ///
     /// # Errors
     /// When the library cannot be read.
-    pub fn batch(&self, front_end: &FrontEnd, utterances: usize, rng: &mut StdRng) -> Result<Batch> {
+    pub fn batch(&self, front_end: &FrontEnd, utterances: usize, lesson: Lesson, rng: &mut StdRng) -> Result<Batch> {
         let seeds: Vec<u64> = (0..utterances).map(|_| rng.random()).collect();
         let drawn: Vec<(Vec<f32>, Vec<u32>)> =
-            seeds.into_par_iter().map(|seed| self.utterance(front_end, &mut StdRng::seed_from_u64(seed))).collect::<Result<_>>()?;
+            seeds.into_par_iter().map(|seed| self.utterance(front_end, lesson, &mut StdRng::seed_from_u64(seed))).collect::<Result<_>>()?;
         let width = front_end.output_width();
         Ok(Batch {
             lengths: drawn.iter().map(|(features, _)| features.len() / width).collect(),
@@ -92,14 +116,17 @@ impl Corpus {
         })
     }
 
-    fn utterance(&self, front_end: &FrontEnd, rng: &mut StdRng) -> Result<(Vec<f32>, Vec<u32>)> {
+    fn utterance(&self, front_end: &FrontEnd, lesson: Lesson, rng: &mut StdRng) -> Result<(Vec<f32>, Vec<u32>)> {
         let entries = self.listening.library().entries();
         loop {
             let index = rng.random_range(0..entries.len());
-            let heard = Waveform::new(self.listening.heard(index, rng)?)?;
+            if entries[index].text.split(' ').count() > lesson.words_max {
+                continue;
+            }
+            let heard = Waveform::new(self.listening.heard(index, lesson.trouble, rng)?)?;
             if (1..=ROWS_MAX as u64).contains(&front_end.count(heard.samples().len() as u64)) {
                 let mut features = front_end.offline(&heard);
-                if rng.random_bool(HIDDEN_SHARE) {
+                if rng.random_bool(HIDDEN_SHARE * f64::from(lesson.trouble)) {
                     hide_band(&mut features, front_end.fbank().bins(), rng);
                 }
                 return Ok((features, self.units.encode(&entries[index].text)?));
@@ -125,6 +152,14 @@ fn hide_band(features: &mut [f32], bands: usize, rng: &mut StdRng) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lessons_become_harder() {
+        let (first, last) = (Lesson::at(0), Lesson::at(6000));
+        assert_eq!((first.words_max, first.trouble), (FIRST_WORDS, 0.0));
+        assert!(last.words_max > 20 && last.trouble == 1.0);
+        assert!(Lesson::at(1500).trouble > 0.4);
+    }
 
     #[test]
     fn the_same_band_is_hidden_in_every_row() {

@@ -21,7 +21,7 @@ pub const UNITS_FILE: &str = "ctc_units.txt";
 /// What the evaluation is drawn from.
 const SEED: u64 = 41;
 /// Utterances of each condition that are looked at while training runs.
-const GLANCE: usize = 60;
+const GLANCE: usize = 24;
 
 /// The conditions that are measured, with the names of their rendered sentences.
 const CONDITIONS: [(Condition, &str, &str); 3] = [

@@ -10,7 +10,7 @@ use caracal_edge::audio::{AudioEncoder, AudioEncoderConfig, FrontEnd};
 use caracal_kernels::checkpoint::StoredDtype;
 use caracal_kernels::{Checkpoint, Weights};
 
-use super::corpus::{Batch, Corpus};
+use super::corpus::{Batch, Corpus, Lesson};
 use super::{evaluation, layout};
 use crate::ctc::ctc_loss;
 use crate::stage::{Folders, LearningRate, Stage};
@@ -25,6 +25,8 @@ const STATISTICS_UTTERANCES: usize = 1000;
 const SEED: u64 = 21;
 /// What the weights start from.
 const WEIGHTS_SEED: u64 = 31;
+/// Steps after a start or a stop in which the optimiser finds its moments: the rate rises over them.
+const MOMENTS_STEPS: usize = 100;
 /// Highest learning rate.
 const RATE: f64 = 1.5e-3;
 
@@ -58,13 +60,14 @@ pub fn run(folders: &Folders, corpus: &Corpus, steps: usize) -> Result<()> {
     let rate = LearningRate { peak: RATE, floor: 0.02, warmup: 300, steps };
 
     let Some(first) = stage.next_step() else { return Ok(()) };
-    let mut batch = corpus.batch(&front_end, UTTERANCES, &mut stage.rng(first))?;
+    let mut batch = corpus.batch(&front_end, UTTERANCES, Lesson::at(first), &mut stage.rng(first))?;
     while let Some(step) = stage.next_step() {
         // The next batch is made beside the step, on a core that is free.
         let mut following = stage.rng(step + 1);
+        let found = ((step - first + 1) as f64 / MOMENTS_STEPS as f64).min(1.0);
         let (stepped, next) = rayon::join(
-            || learn(encoder, &mut optimizer, &batch, &config, rate.at(step), &device),
-            || corpus.batch(&front_end, UTTERANCES, &mut following),
+            || learn(encoder, &mut optimizer, &batch, &config, rate.at(step) * found, &device),
+            || corpus.batch(&front_end, UTTERANCES, Lesson::at(step + 1), &mut following),
         );
         let (learnt, loss) = stepped;
         (encoder, batch) = (learnt, next?);

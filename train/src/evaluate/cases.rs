@@ -9,7 +9,7 @@ use rand::{Rng, SeedableRng};
 use super::kitten::Turn;
 use crate::domain::conversation::{memory_over_four, words};
 use crate::domain::{Conversation, Split};
-use crate::ears::corpus::Corpus;
+use crate::ears::corpus::{Corpus, SHARDS};
 use crate::eyes::features::{SeenCase, Sight};
 use crate::eyes::scene;
 use crate::stage::Folders;
@@ -88,7 +88,7 @@ pub struct Case {
 /// # Errors
 /// When a sentence cannot be rendered or the eyes cannot be opened.
 pub fn draw(folders: &Folders, share: f64) -> Result<Vec<Case>> {
-    let listening = Corpus::open(folders)?.listening;
+    let listening = Corpus::open(folders, SHARDS)?.listening;
     let sight = Sight::open(&folders.model)?;
     let mut cases = Vec::new();
     for (index, group) in Group::ALL.into_iter().enumerate() {

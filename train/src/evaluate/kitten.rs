@@ -149,7 +149,7 @@ impl Kitten {
         let mut engine = BurnEngine::new(&self.folder.config, self.language.clone(), limits);
         let ids = ReplyIds { pause: markers.pause, end: TEXT_END, semantic_end: CODE_END };
         let mut replier = Replier { engine: &mut engine, text: &self.text, codec: &self.codec, head: Some(&self.head), ids };
-        let options = ReplyOptions { steps_max: STEPS_MAX, sampling: Sampling::default(), seed: 0 };
+        let options = ReplyOptions { steps_max: STEPS_MAX, sampling: Sampling::GREEDY, seed: 0 };
         let reply = replier.reply(rows, &options, &mut |_| {})?;
         let mut outcome = Outcome::of(reply, &self.folder.tokenizer, markers.pause)?;
         outcome.speak(&self.decoder, &self.decoder_config);
@@ -182,7 +182,7 @@ impl Kitten {
         let mut engine = BurnEngine::new(&self.folder.config, self.language.clone(), limits);
         let session = engine.open()?;
         let width = self.width();
-        let input = |rows: usize| (0..rows * width).map(|i| ((i * 37 % 101) as f32 - 50.0) / 500.0).collect::<Vec<f32>>();
+        let input = move |rows: usize| (0..rows * width).map(|i| ((i * 37 % 101) as f32 - 50.0) / 500.0).collect::<Vec<f32>>();
         engine.step(&[Work { session, rows: input(rows), read: Read::Nothing }]).remove(0)?;
         Ok(move || {
             let hidden = engine.step(&[Work { session, rows: input(1), read: Read::Last }]).remove(0)?.rows;

@@ -180,7 +180,7 @@ mod tests {
 
     fn scene(look: Look) -> Scene {
         let (shape, colour, size, place) = (Shape::Circle, Colour::Red, Size::Large, Place::Middle);
-        Scene { objects: vec![Object { shape, colour, size, place, x: 112.0, y: 112.0, radius: 36.0, turn: 0.0 }], look }
+        Scene { objects: vec![Object { shape, colour, size, place, x: 112.0, y: 112.0, radius: 36.25, turn: 0.0 }], look }
     }
 
     fn pixel(picture: &Picture, x: usize, y: usize) -> [u8; 3] {
@@ -194,7 +194,7 @@ mod tests {
         let [red, green, blue] = pixel(&picture, 112, 112);
         assert!(red > 190 && green < 60 && blue < 60, "{red} {green} {blue}");
         assert_eq!(pixel(&picture, 112, 112 - 40), [128; 3]);
-        let [edge, ..] = pixel(&picture, 112 - 36, 112);
+        let [edge, ..] = pixel(&picture, 112 - 37, 112);
         assert!(edge > 128 && edge < red, "no soft edge: {edge}");
     }
 

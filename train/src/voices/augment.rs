@@ -47,12 +47,12 @@ impl Surroundings {
         Self { rooms: Rooms::default(), noises: NoiseBank::new(speech, rng) }
     }
 
-    /// How an utterance is heard in training.
+    /// How an utterance is heard in training; `trouble` from 0 to 1 says how often something is in the way.
     ///
     /// # Shapes
     /// 16-bit samples → samples in -1 to 1, of another length
-    pub fn hear(&self, spoken: &[i16], rng: &mut StdRng) -> Vec<f32> {
-        let mut often = |share: f32| rng.random::<f32>() < share;
+    pub fn hear(&self, spoken: &[i16], trouble: f32, rng: &mut StdRng) -> Vec<f32> {
+        let mut often = |share: f32| rng.random::<f32>() < share * trouble;
         let (speed, room, noise, second) = (often(SPEED_SHARE), often(ROOM_SHARE), often(NOISE_SHARE), often(SECOND_NOISE_SHARE));
         let (band, clipped) = (often(BAND_SHARE), often(CLIP_SHARE));
         let mut heard = from_pcm(spoken);
@@ -129,7 +129,7 @@ mod tests {
     #[test]
     fn equal_seeds_hear_the_same_and_others_do_not() {
         let surroundings = surroundings();
-        let hear = |seed| surroundings.hear(&spoken(), &mut StdRng::seed_from_u64(seed));
+        let hear = |seed| surroundings.hear(&spoken(), 1.0, &mut StdRng::seed_from_u64(seed));
         assert_eq!(hear(1), hear(1));
         assert_ne!(hear(1), hear(2));
     }
@@ -138,12 +138,12 @@ mod tests {
     fn whatever_is_drawn_stays_finite_and_in_range() {
         let surroundings = surroundings();
         for seed in 0..60 {
-            let heard = surroundings.hear(&spoken(), &mut StdRng::seed_from_u64(seed));
+            let heard = surroundings.hear(&spoken(), 1.0, &mut StdRng::seed_from_u64(seed));
             assert!((16000.0 / 1.16..16000.0 / 0.84 + 23_000.0).contains(&(heard.len() as f32)));
             assert!(heard.iter().all(|s| s.is_finite() && s.abs() <= 1.0));
             assert!(heard.iter().any(|s| s.abs() > 0.01));
         }
-        let silent = surroundings.hear(&[0; 8000], &mut StdRng::seed_from_u64(1));
+        let silent = surroundings.hear(&[0; 8000], 1.0, &mut StdRng::seed_from_u64(1));
         assert!(silent.iter().all(|s| *s == 0.0));
     }
 

@@ -104,7 +104,7 @@ mod tests {
         (response[0], response[7], response[4999]) = (1.0, 0.5, -0.25);
         let heard = Rooms::default().convolve(&samples, &response);
         assert_eq!(heard.len(), samples.len());
-        for i in [0, 6, 7, 5000, 8191, 8192, 19_999] {
+        for i in [0usize, 6, 7, 5000, 8191, 8192, 19_999] {
             let at = |back: usize| i.checked_sub(back).map_or(0.0, |j| samples[j]);
             let want = at(0) + 0.5 * at(7) - 0.25 * at(4999);
             assert!((heard[i] - want).abs() < 1e-4, "{i}: {} {want}", heard[i]);

@@ -67,12 +67,12 @@ impl Listening {
         &self.library
     }
 
-    /// Sentence `index` of the library as training hears it.
+    /// Sentence `index` of the library as training hears it; `trouble` as in [`Surroundings::hear`].
     ///
     /// # Errors
     /// When the library cannot be read.
-    pub fn heard(&self, index: usize, rng: &mut StdRng) -> Result<Vec<f32>> {
-        Ok(self.training.hear(&self.library.samples(index)?, rng))
+    pub fn heard(&self, index: usize, trouble: f32, rng: &mut StdRng) -> Result<Vec<f32>> {
+        Ok(self.training.hear(&self.library.samples(index)?, trouble, rng))
     }
 
     /// Any sentence, spoken and heard under `condition`.
@@ -94,7 +94,7 @@ impl Listening {
     /// Samples of a sentence as they are heard under `condition`, whoever spoke them.
     pub fn under(&self, samples: &[i16], condition: Condition, rng: &mut StdRng) -> Vec<f32> {
         match condition {
-            Condition::Training => self.training.hear(samples, rng),
+            Condition::Training => self.training.hear(samples, 1.0, rng),
             Condition::Quiet | Condition::Stranger => in_a_quiet_room(samples),
             Condition::Noisy => {
                 let kind = if rng.random() { Noise::Babble } else { Noise::Street };
