@@ -79,7 +79,10 @@ impl Sink for NoSpeaker {
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let mut config = arguments.options.read()?;
     arguments.media.apply(&mut config);
-    ensure!(config.media.pace == PaceChoice::RealTime, "a conversation takes its time: leave out `--fast`, and set media.pace to \"real time\"");
+    ensure!(
+        config.media.pace == PaceChoice::RealTime,
+        "a conversation takes its time: leave out `--fast`, and set media.pace to \"real time\""
+    );
     let filter = EnvFilter::try_new(&config.log).with_context(|| format!("log = \"{}\": not a filter", config.log))?;
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let quic = quic_settings(&config.cluster)?;

@@ -168,7 +168,8 @@ fn start<D: Door>(
     events: Sender<Event>,
     received: Receiver<Event>,
 ) -> (Driver<D>, Stories, Arc<AtomicBool>) {
-    let (accelerator, agreed) = live::load(model, &Device::flex(), options.camera, options.cut, options.precision).expect("the small model");
+    let (accelerator, agreed) =
+        live::load(model, &Device::flex(), options.camera, options.cut, options.precision).expect("the small model");
     let speaker_rate = accelerator.speaker_rate();
     let thread = AcceleratorThread::start(accelerator, events.clone()).expect("a thread");
     let clock = Clock::start();

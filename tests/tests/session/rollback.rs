@@ -93,8 +93,10 @@ fn turn(model: &std::path::Path, guesses: &[usize], steps: usize) -> (u64, Vec<C
     bench.say(EdgeMessage::TurnStart(TURN));
     let mut from = 0;
     for (index, at) in guesses.iter().enumerate() {
-        bench.say(audio(None, from, at - from));
-        from = *at;
+        if *at > from {
+            bench.say(audio(None, from, at - from));
+            from = *at;
+        }
         let attempt = AttemptId(index as u64);
         bench.say(audio(Some(attempt), 900, 6));
         bench.tell(NodeInput::Control(CONNECTION, EdgeMessage::SpeculativeEndpoint { turn: TURN, attempt }), steps);
