@@ -196,7 +196,7 @@ impl Session {
             vision: Resend::default(),
             log: Vec::new(),
             pictures: BTreeMap::new(),
-            pub(super) buffered: VecDeque::new(),
+            buffered: VecDeque::new(),
             spent: Vec::new(),
             backlog: VecDeque::new(),
             phase: Phase::Quiet,
