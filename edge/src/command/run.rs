@@ -12,7 +12,7 @@ use anyhow::{Context, Result, ensure};
 use caracal_kernels::{DeviceChoice, choose_device};
 use caracal_shared::machine::Micros;
 use caracal_shared::rates::HOP_SAMPLES;
-use caracal_shared::turn::TurnState;
+use caracal_shared::turn::{AttemptId, TurnState};
 use caracal_shared::wire::{AudioCut, Precision};
 use tracing_subscriber::EnvFilter;
 
@@ -121,9 +121,9 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     };
     let sink = media.answer.unwrap_or_else(|| Box::new(NoSpeaker(speaker_rate)));
     let timeline = Arc::new(Mutex::new(Timeline::default()));
-    let (log, paint) = (timeline.clone(), Paint::for_stdout());
+    let (log, mut teller) = (timeline.clone(), Teller { paint: Paint::for_stdout(), held: String::new(), heard: None });
     let observer = Box::new(move |at: Micros, story: &Story| {
-        tell(at, story, paint);
+        teller.tell(at, story);
         if let Some(event) = story.timeline_event() {
             log.lock().unwrap_or_else(PoisonError::into_inner).record(at, event);
         }
@@ -229,22 +229,35 @@ fn see(mut pictures: AnySource<Shot>, events: Sender<Event>, stop: Arc<AtomicBoo
     std::thread::Builder::new().name("caracal-sight".into()).spawn(feed).map(|_| ()).context("no thread for pictures")
 }
 
-/// What a person reads on the terminal while it happens.
-fn tell(at: Micros, story: &Story, paint: Paint) {
-    let line = |text: &str| println!("\n{:9.3} s  {text}", at.0 as f64 / 1e6);
-    match story {
-        Story::TurnStarted(_) => line(&paint.green("you speak")),
-        Story::TurnCancelled(_) => line(&paint.dim("that was no speech")),
-        Story::Speculated(_) => line(&paint.dim("an answer is being made")),
-        Story::RolledBack(_) => line(&paint.dim("you go on: the answer is taken back")),
-        Story::Endpoint { .. } => line(&paint.dim("your turn is over")),
-        Story::BargedIn(..) => line(&paint.bold("you interrupt")),
-        Story::Notice(_, text) => line(&paint.bold(text)),
-        Story::Caption(_, text) => {
-            print!("{text}");
-            // A terminal that is gone reads nothing.
-            let _ = std::io::stdout().flush();
+/// What a person reads on the terminal while it happens. The text of a guess is held until the guess is heard.
+struct Teller {
+    paint: Paint,
+    held: String,
+    heard: Option<AttemptId>,
+}
+
+impl Teller {
+    fn tell(&mut self, at: Micros, story: &Story) {
+        let line = |text: &str| println!("\n{:9.3} s  {text}", at.0 as f64 / 1e6);
+        let paint = self.paint;
+        match story {
+            Story::TurnStarted(_) => line(&paint.green("you speak")),
+            Story::TurnCancelled(_) => line(&paint.dim("that was no speech")),
+            Story::Speculated(_) => self.held.clear(),
+            Story::RolledBack(_) => line(&paint.dim("you go on: the answer that was being made is taken back")),
+            Story::Endpoint { attempt, .. } => {
+                self.heard = Some(*attempt);
+                line(&std::mem::take(&mut self.held));
+            }
+            Story::BargedIn(..) => line(&paint.bold("you interrupt")),
+            Story::Notice(_, text) => line(&paint.bold(text)),
+            Story::Caption(attempt, text) if self.heard == Some(*attempt) => {
+                print!("{text}");
+                // A terminal that is gone reads nothing.
+                let _ = std::io::stdout().flush();
+            }
+            Story::Caption(_, text) => self.held.push_str(text),
+            _ => {}
         }
-        _ => {}
     }
 }

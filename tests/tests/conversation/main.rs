@@ -1,6 +1,7 @@
 //! Conversations in virtual time, through every fault that is named, with many seeds.
 
 mod barge_in;
+mod chaos;
 mod faults;
 mod plain;
 mod two_sessions;
@@ -17,7 +18,7 @@ fn world(seed: u64, speech: &[(u64, u64)], faults: &[(u64, Fault)], change: impl
     let mut setup = Setup { seed, edges, faults: faults.to_vec(), ..Setup::default() };
     change(&mut setup);
     let mut world = World::new(setup);
-    world.run(60_000);
+    world.run(90_000);
     world
 }
 

@@ -3,9 +3,11 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use caracal_cluster::io::local::LocalDoor;
 use caracal_edge::conversation::Story;
 use caracal_shared::session::Ending;
 use caracal_shared::wire::{AudioCut, Precision, Reason};
+use caracal_tests::live::edge::Told;
 use caracal_tests::live::{Edge, EdgeOptions, Proxy};
 
 use super::{Place, settled};
@@ -28,6 +30,9 @@ fn two_turns_are_answered_at_every_cut_and_precision_with_and_without_eyes() {
         let edge = Edge::live(place.model(), cluster.address(), &cluster.fingerprint, &cluster.token, &options, true, |_, _| {});
         assert_eq!(edge.transcript.len(), 2, "{cut:?} {precision:?}: {:?}", edge.stories);
         assert!(edge.samples > 0, "nothing was heard");
+        let waits = edge.waits();
+        println!("{cut:?} {precision:?}: from the end of the turn to its sound {waits:?} us");
+        assert!(waits.iter().all(|wait| *wait <= 100_000), "{waits:?} us");
         assert!(edge.transcript.iter().all(|exchange| (exchange.pictures > 0) == camera), "{:?}", edge.transcript);
         assert!(
             cluster.transcripts().contains(&edge.transcript),
@@ -37,6 +42,19 @@ fn two_turns_are_answered_at_every_cut_and_precision_with_and_without_eyes() {
         );
         settled(&cluster);
     }
+}
+
+#[test]
+fn in_one_process_nothing_is_different() {
+    let place = Place::new();
+    let cluster = place.cluster();
+    let options = EdgeOptions { speech: vec![(400, 1400)], until_ms: 5500, camera: true, ..EdgeOptions::default() };
+    let (host, runtime) = (cluster.host.handle().clone(), cluster.runtime().handle().clone());
+    let open = |told: Told| LocalDoor::open(host, runtime, told);
+    let edge = Edge::live_through(place.model(), &cluster.token, &options, true, open, |_, _| {});
+    assert_eq!(cluster.transcripts(), [edge.transcript.clone()]);
+    assert_eq!(ended(&edge), 1, "{:?}", edge.stories);
+    settled(&cluster);
 }
 
 #[test]
