@@ -35,16 +35,21 @@ impl Admission {
     /// [`Refusal`] with the reason; the token is compared in constant time, and nothing else is judged without it.
     pub fn admit(&self, hello: &Hello) -> Result<Settings, Refusal> {
         if hello.version != VERSION {
-            let text = format!("this cluster speaks version {VERSION}, the edge version {}. Install the same release on both.", hello.version);
+            let text =
+                format!("this cluster speaks version {VERSION}, the edge version {}. Install the same release on both.", hello.version);
             return Err(Refusal::new(Reason::Version, text));
         }
         let known = self.tokens.iter().fold(subtle::Choice::from(0), |known, token| known | token.as_bytes().ct_eq(hello.token.as_bytes()));
         if !bool::from(known) {
-            return Err(Refusal::new(Reason::Token, "the device token is not known here. Copy the one that the cluster printed into the edge's configuration."));
+            return Err(Refusal::new(
+                Reason::Token,
+                "the device token is not known here. Copy the one that the cluster printed into the edge's configuration.",
+            ));
         }
         let model = &hello.model;
         if model.identity != self.model {
-            let text = format!("this cluster serves model {}, the edge runs {}. Give both the same model folder.", self.model, model.identity);
+            let text =
+                format!("this cluster serves model {}, the edge runs {}. Give both the same model folder.", self.model, model.identity);
             return Err(Refusal::new(Reason::Model, text));
         }
         let expected = match model.audio_cut {
@@ -55,7 +60,10 @@ impl Admission {
         match expected {
             None => return settings("this cluster does not serve the cut `hidden`. Set the edge's audio_cut to `projected`.".into()),
             Some(width) if width != model.audio_width => {
-                return settings(format!("embeddings of sound are {} wide, expected {width}. Give both the same model folder.", model.audio_width));
+                return settings(format!(
+                    "embeddings of sound are {} wide, expected {width}. Give both the same model folder.",
+                    model.audio_width
+                ));
             }
             Some(_) => {}
         }

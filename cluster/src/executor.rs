@@ -222,7 +222,9 @@ fn refusal(error: &EngineError) -> Refusal {
         EngineError::KvFull { .. } | EngineError::Sessions { .. } => Reason::Busy,
         EngineError::Context { .. } => Reason::Context,
         EngineError::WrongWidth { .. } | EngineError::NotFinite { .. } | EngineError::Overflow { .. } => Reason::Embeddings,
-        EngineError::Unknown { .. } | EngineError::Repeated { .. } | EngineError::Beyond { .. } | EngineError::Stale { .. } => Reason::Protocol,
+        EngineError::Unknown { .. } | EngineError::Repeated { .. } | EngineError::Beyond { .. } | EngineError::Stale { .. } => {
+            Reason::Protocol
+        }
     };
     Refusal::new(reason, error.to_string())
 }

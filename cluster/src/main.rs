@@ -8,7 +8,11 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 /// The brain of Caracal: answers conversations, and plans the machines for it.
 #[derive(Parser)]
-#[command(name = "caracal-cluster", version, after_help = "Start with:\n  caracal-cluster serve --help\n  caracal-cluster generate --help\n  caracal-cluster plan --help")]
+#[command(
+    name = "caracal-cluster",
+    version,
+    after_help = "Start with:\n  caracal-cluster serve --help\n  caracal-cluster generate --help\n  caracal-cluster plan --help"
+)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,

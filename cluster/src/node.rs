@@ -209,8 +209,12 @@ impl Node {
     fn pass_time(&mut self, now: Micros) {
         while let Some(due) = self.deadline().filter(|due| *due <= now) {
             self.now = self.now.max(due);
-            let late: Vec<SessionKey> =
-                self.sessions.iter().filter(|(_, entry)| entry.session.deadline().is_some_and(|at| at <= due)).map(|(key, _)| *key).collect();
+            let late: Vec<SessionKey> = self
+                .sessions
+                .iter()
+                .filter(|(_, entry)| entry.session.deadline().is_some_and(|at| at <= due))
+                .map(|(key, _)| *key)
+                .collect();
             late.into_iter().for_each(|key| self.session(key, ClusterInput::Tick));
             if self.scheduler.deadline().is_some_and(|at| at <= due) {
                 self.schedule(SchedulerInput::Tick);

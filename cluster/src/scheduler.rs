@@ -231,7 +231,10 @@ impl Scheduler {
             let late: Vec<SessionKey> =
                 self.queues.iter().filter(|(_, q)| q.starved.is_some_and(|s| s.after(BLOCKS_AFTER) <= due)).map(|(key, _)| *key).collect();
             for key in late {
-                self.fail(key, Refusal::new(Reason::Busy, "the cluster's memory is full of other conversations. Please say that again later."));
+                self.fail(
+                    key,
+                    Refusal::new(Reason::Busy, "the cluster's memory is full of other conversations. Please say that again later."),
+                );
             }
         }
     }
@@ -284,8 +287,9 @@ impl Queue {
             let Some(EngineOp::Extend { parts, choose }) = self.ops.pop_front() else { break };
             let op_rows: u32 = parts.iter().map(Part::rows).sum();
             // As many rows as fit into the session's last block and the free ones.
-            let room = (blocks.of(self.length + rows) * blocks.tokens - self.length - rows)
-                .saturating_add((*free - (blocks.of(self.length + rows) - blocks.of(self.length)).min(*free)).saturating_mul(blocks.tokens));
+            let room = (blocks.of(self.length + rows) * blocks.tokens - self.length - rows).saturating_add(
+                (*free - (blocks.of(self.length + rows) - blocks.of(self.length)).min(*free)).saturating_mul(blocks.tokens),
+            );
             let count = op_rows.min(most - rows).min(room);
             if count == 0 {
                 self.ops.push_front(EngineOp::Extend { parts, choose });

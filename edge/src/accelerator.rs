@@ -58,7 +58,13 @@ pub struct Accelerator {
 
 impl Accelerator {
     /// Of one model's parts.
-    pub fn new(ears: AudioPerception, eyes: Option<Eyes>, mouth: (AudioDecoder, DecoderConfig), cut: AudioCut, precision: Precision) -> Self {
+    pub fn new(
+        ears: AudioPerception,
+        eyes: Option<Eyes>,
+        mouth: (AudioDecoder, DecoderConfig),
+        cut: AudioCut,
+        precision: Precision,
+    ) -> Self {
         let (mouth, config) = mouth;
         let ids = CodecIds::new(&config);
         Self { ears, eyes, mouth, ids, cut, precision, hearing: BTreeMap::new(), speaking: BTreeMap::new() }
@@ -126,7 +132,8 @@ impl Accelerator {
             speaking.last = Some(read.frame.clone());
             codec_frames.push(read.frame);
         }
-        let mut samples = if codec_frames.is_empty() { Vec::new() } else { mouth.step(&mut speaking.state, codec_frames).unwrap_or_default() };
+        let mut samples =
+            if codec_frames.is_empty() { Vec::new() } else { mouth.step(&mut speaking.state, codec_frames).unwrap_or_default() };
         if last {
             samples.extend(mouth.flush(&mut speaking.state).unwrap_or_default());
             self.speaking.remove(&attempt);

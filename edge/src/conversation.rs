@@ -16,6 +16,7 @@ use crate::audio::voice_activity::VoiceEvent;
 use crate::downlink::{Downlink, DownlinkInput, DownlinkOutput};
 use crate::job::{Job, JobResult};
 use crate::playout::{Block, Playout, PlayoutInput, PlayoutOutput};
+use crate::timeline::TimelineEvent;
 use crate::uplink::{Hop, Uplink, UplinkInput, UplinkOutput};
 use crate::vision::Picture;
 
@@ -87,6 +88,8 @@ pub enum Story {
     TurnStarted(TurnId),
     /// It was no speech.
     TurnCancelled(TurnId),
+    /// Speech was believed to begin, in a turn or as its beginning.
+    SpeechStarted,
     /// The user fell silent.
     SpeechStopped,
     /// An answer is being made on a guess.
@@ -97,6 +100,8 @@ pub enum Story {
     Endpoint {
         /// Its answer.
         attempt: AttemptId,
+        /// Whether it was begun on a guess.
+        speculated: bool,
         /// Samples of it that were ready.
         ready: u32,
     },
@@ -118,6 +123,27 @@ pub enum Story {
     Overrun(u64),
     /// The cluster has something to say.
     Notice(Reason, String),
+}
+
+impl Story {
+    /// What the timeline draws of it.
+    pub fn timeline_event(&self) -> Option<TimelineEvent> {
+        let turn = |output| Some(TimelineEvent::Turn(output));
+        match self {
+            Story::TurnStarted(id) => turn(TurnOutput::TurnStart(*id)),
+            Story::TurnCancelled(id) => turn(TurnOutput::TurnCancel(*id)),
+            Story::SpeechStopped => Some(TimelineEvent::SpeechStopped),
+            Story::Speculated(attempt) => turn(TurnOutput::SpeculativeEndpoint(*attempt)),
+            Story::RolledBack(attempt) => turn(TurnOutput::Resume(*attempt)),
+            Story::Endpoint { attempt, speculated, .. } => turn(TurnOutput::Endpoint { attempt: *attempt, speculated: *speculated }),
+            Story::FirstCodes(attempt) => Some(TimelineEvent::Token(*attempt)),
+            Story::BargedIn(attempt, _) => turn(TurnOutput::BargeIn(*attempt)),
+            Story::ReplyEnded(attempt) => turn(TurnOutput::ReplyEnd(*attempt)),
+            Story::Caption(attempt, text) => Some(TimelineEvent::Said { attempt: *attempt, text: text.clone() }),
+            Story::SpeechStarted => Some(TimelineEvent::SpeechStarted),
+            Story::FirstSound(_) | Story::Closed(..) | Story::Underrun(_) | Story::Overrun(_) | Story::Notice(..) => None,
+        }
+    }
 }
 
 /// The machine.
@@ -206,7 +232,7 @@ impl Conversation {
                     self.expect(attempt);
                 }
                 let ready = self.playout.waiting() as u32;
-                self.story(Story::Endpoint { attempt, ready });
+                self.story(Story::Endpoint { attempt, speculated, ready });
                 self.playout(PlayoutInput::Open(attempt));
             }
             TurnOutput::BargeIn(attempt) => {
@@ -354,9 +380,7 @@ impl Machine for Conversation {
             Input::Voice(event) => {
                 self.uplink(UplinkInput::Voice(event));
                 let input = event.turn_input(self.uplink.spoke_before());
-                if input == TurnInput::SpeechStop {
-                    self.story(Story::SpeechStopped);
-                }
+                self.story(if input == TurnInput::SpeechStart { Story::SpeechStarted } else { Story::SpeechStopped });
                 self.turn(input);
             }
             Input::Camera(picture) => self.uplink(UplinkInput::Camera(picture)),

@@ -23,7 +23,8 @@ const READ_BYTES: u64 = 1 << 20;
 pub fn model_identity(folder: &Path) -> io::Result<String> {
     let mut sum = Sha256::new();
     for name in FOLDERS {
-        let mut files: Vec<PathBuf> = std::fs::read_dir(folder.join(name))?.map(|entry| entry.map(|e| e.path())).collect::<Result<_, _>>()?;
+        let mut files: Vec<PathBuf> =
+            std::fs::read_dir(folder.join(name))?.map(|entry| entry.map(|e| e.path())).collect::<Result<_, _>>()?;
         files.sort_unstable();
         for file in files.iter().filter(|file| file.is_file() && !is_clusters_own(file)) {
             sum.update(name.as_bytes());

@@ -32,13 +32,7 @@ pub enum LiveError {
 ///
 /// # Errors
 /// [`LiveError`] naming the file.
-pub fn load(
-    folder: &Path,
-    device: &Device,
-    camera: bool,
-    cut: AudioCut,
-    precision: Precision,
-) -> Result<(Accelerator, Model), LiveError> {
+pub fn load(folder: &Path, device: &Device, camera: bool, cut: AudioCut, precision: Precision) -> Result<(Accelerator, Model), LiveError> {
     let identity = model_identity(folder).map_err(|source| LiveError::Folder { folder: folder.display().to_string(), source })?;
     let ears = AudioPerception::open(&folder.join("audio"), device, DType::F32)?;
     let width = ears.projector.output_size();

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use caracal_edge::command::{config, doctor, listen};
+use caracal_edge::command::{config, doctor, listen, run};
 use clap::{CommandFactory, Parser, Subcommand};
 
 /// The ears, eyes and mouth of Caracal: hears and sees on this device, and speaks what the cluster answers.
@@ -11,7 +11,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 #[command(
     name = "caracal",
     version,
-    after_help = "Start with:\n  caracal doctor                                what works here and what does not\n  caracal listen --sound FILE --fast            when speech and turns are heard\n  caracal config --print > caracal.toml         every setting with its default"
+    after_help = "Start with:\n  caracal doctor                                what works here and what does not\n  caracal run --sound FILE --answer FILE        talk with a cluster\n  caracal listen --sound FILE --fast            when speech and turns are heard\n  caracal config --print > caracal.toml         every setting with its default"
 )]
 struct Arguments {
     #[command(subcommand)]
@@ -20,6 +20,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    Run(run::Arguments),
     Doctor(doctor::Arguments),
     Listen(listen::Arguments),
     Config(config::Arguments),
@@ -34,6 +35,7 @@ enum Command {
 fn main() -> ExitCode {
     // Exit codes: 0 done, 1 failed (for `doctor`: something must be mended), 2 wrong arguments.
     let outcome = match Arguments::parse().command {
+        Command::Run(arguments) => run::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Listen(arguments) => listen::run(&arguments),
         Command::Config(arguments) => config::run(&arguments),

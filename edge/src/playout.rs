@@ -156,8 +156,7 @@ impl Machine for Playout {
         match input {
             PlayoutInput::Expect(attempt) => {
                 let samples = VecDeque::new();
-                self.held =
-                    Some(Held { attempt, open: false, samples, complete: false, given: 0, frames: 0, empty: None, starved: false });
+                self.held = Some(Held { attempt, open: false, samples, complete: false, given: 0, frames: 0, empty: None, starved: false });
             }
             PlayoutInput::Open(attempt) => {
                 if let Some(held) = self.held(attempt) {

@@ -56,8 +56,8 @@ impl Credentials {
             write_private(&certificate_file, made.cert.pem().as_bytes())?;
         }
         let advice = "Delete certificate.pem and key.pem together and start again: edges then need the new fingerprint";
-        let certificate =
-            CertificateDer::from_pem_file(&certificate_file).map_err(|e| wrong(&certificate_file, format!("no certificate: {e}. {advice}.")))?;
+        let certificate = CertificateDer::from_pem_file(&certificate_file)
+            .map_err(|e| wrong(&certificate_file, format!("no certificate: {e}. {advice}.")))?;
         let key = PrivateKeyDer::from_pem_file(&key_file).map_err(|e| wrong(&key_file, format!("no key: {e}. {advice}.")))?;
         Ok(Self { certificate, key, tokens: tokens(&folder.join(TOKENS))? })
     }
@@ -89,7 +89,7 @@ fn tokens(file: &Path) -> Result<Vec<String>, StateError> {
     if !file.exists() {
         let bytes = random::<TOKEN_BYTES>().ok_or_else(|| wrong("the system gives no randomness to make it of".into()))?;
         let token: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        write_private(file, format!("{token}  # made at the first start; one token a line\n").as_bytes())?;
+        write_private(file, format!("{token}\n").as_bytes())?;
     }
     let text = std::fs::read_to_string(file).map_err(|e| wrong(format!("cannot be read: {e}")))?;
     let words = text.lines().map(|line| line.split('#').next().unwrap_or_default().trim()).filter(|token| !token.is_empty());
@@ -108,8 +108,7 @@ fn write_private(file: &Path, bytes: &[u8]) -> Result<(), StateError> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let written = options.open(file).and_then(|mut opened| opened.write_all(bytes));
-    written.or_else(|e| if e.kind() == ErrorKind::AlreadyExists { Ok(()) } else { Err(e) }).map_err(|e| StateError {
-        file: file.into(),
-        problem: format!("cannot be written: {e}. Name another folder with --state."),
-    })
+    written
+        .or_else(|e| if e.kind() == ErrorKind::AlreadyExists { Ok(()) } else { Err(e) })
+        .map_err(|e| StateError { file: file.into(), problem: format!("cannot be written: {e}. Name another folder with --state.") })
 }

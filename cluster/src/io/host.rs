@@ -202,7 +202,8 @@ impl State {
     async fn run(mut self, mut events: Receiver<HostEvent>) {
         let mut stop: Option<Instant> = None;
         loop {
-            let wait = self.node.deadline().map_or(IDLE_WAIT, |due| Duration::from_micros(due.0.saturating_sub(self.now().0)).min(IDLE_WAIT));
+            let wait =
+                self.node.deadline().map_or(IDLE_WAIT, |due| Duration::from_micros(due.0.saturating_sub(self.now().0)).min(IDLE_WAIT));
             match tokio::time::timeout(wait, events.recv()).await {
                 Err(_) => self.handle(NodeInput::Tick),
                 Ok(None) => return,

@@ -51,11 +51,14 @@ impl Door for LocalDoor {
                 match egress {
                     Egress::Say(message) => {
                         reader.sent(&message).await;
-                        told(dial, match message {
-                            ClusterMessage::Welcome(welcome) => DoorEvent::Linked(welcome),
-                            ClusterMessage::Refusal(refusal) => DoorEvent::Refused(refusal),
-                            message => DoorEvent::Received(message),
-                        });
+                        told(
+                            dial,
+                            match message {
+                                ClusterMessage::Welcome(welcome) => DoorEvent::Linked(welcome),
+                                ClusterMessage::Refusal(refusal) => DoorEvent::Refused(refusal),
+                                message => DoorEvent::Received(message),
+                            },
+                        );
                     }
                     Egress::Hangup(Some(refusal)) => return told(dial, DoorEvent::Refused(refusal)),
                     Egress::Hangup(None) => return told(dial, DoorEvent::Unlinked("the cluster hung up".into())),

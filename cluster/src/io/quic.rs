@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 
 use caracal_shared::limits::UNIT_BYTES_MAX;
 use caracal_shared::machine::Micros;
-use caracal_shared::wire::{ClusterMessage, EdgeMessage, Reason, Refusal, TICKET_BYTES, Ticket, UnitReader, VisionMessage, Wire, write_unit};
+use caracal_shared::wire::{
+    ClusterMessage, EdgeMessage, Reason, Refusal, TICKET_BYTES, Ticket, UnitReader, VisionMessage, Wire, write_unit,
+};
 use quinn::{Connection, Endpoint, Incoming, RecvStream, SendStream, ServerConfig, TransportConfig, VarInt};
 
 use super::certificate::Credentials;
@@ -65,7 +67,9 @@ impl QuicServer {
         transport.max_idle_timeout(IDLE_TIMEOUT.try_into().ok());
         transport.max_concurrent_bidi_streams(1u8.into()).max_concurrent_uni_streams(1u8.into());
         // A picture and the sound beside it, and not a unit more than one reader takes at a time.
-        transport.receive_window(VarInt::from_u32(2 * UNIT_BYTES_MAX as u32)).stream_receive_window(VarInt::from_u32(UNIT_BYTES_MAX as u32));
+        transport
+            .receive_window(VarInt::from_u32(2 * UNIT_BYTES_MAX as u32))
+            .stream_receive_window(VarInt::from_u32(UNIT_BYTES_MAX as u32));
         let mut config = ServerConfig::with_crypto(Arc::new(credentials.server().map_err(ServeError::Tls)?));
         config.transport_config(Arc::new(transport)).max_incoming(HANDSHAKES_MAX);
         let endpoint = Endpoint::server(config, address).map_err(|source| ServeError::Listen { address, source })?;

@@ -3,6 +3,7 @@
 //! | file | command |
 //! |---|---|
 //! | [`options`] | what all of them take: the configuration file and what wins over it |
+//! | [`run`] | `run`: hear, see and speak with a cluster |
 //! | [`listen`] | `listen`: when speech and turns are heard in a sound |
 //! | [`doctor`] | `doctor`: what works and what does not |
 //! | [`config`] | `config`: check a configuration file, or print every default |
@@ -15,3 +16,4 @@ pub mod listen;
 pub mod media;
 pub mod options;
 pub mod paint;
+pub mod run;

@@ -95,7 +95,8 @@ impl AcceleratorThread {
                 }
             }
         };
-        let thread = std::thread::Builder::new().name("caracal-accel".into()).spawn(work).map_err(|_| DriverError::Thread("accelerator"))?;
+        let thread =
+            std::thread::Builder::new().name("caracal-accel".into()).spawn(work).map_err(|_| DriverError::Thread("accelerator"))?;
         Ok(Self { jobs: Some(jobs), thread: Some(thread) })
     }
 
@@ -294,8 +295,12 @@ impl<D: Door> Driver<D> {
 
     fn dial(&mut self) {
         self.dial.0 += 1;
-        let hello =
-            Hello { version: VERSION, token: self.settings.token.clone(), model: self.settings.model.clone(), resume: self.conversation.resume() };
+        let hello = Hello {
+            version: VERSION,
+            token: self.settings.token.clone(),
+            model: self.settings.model.clone(),
+            resume: self.conversation.resume(),
+        };
         self.door.dial(self.dial, hello);
     }
 

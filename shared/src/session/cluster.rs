@@ -318,7 +318,8 @@ impl Session {
             VisionMessage::Picture { picture, embeddings } => {
                 let model = &self.settings.model;
                 if embeddings.width() != model.vision_width || embeddings.precision() != model.precision {
-                    return self.refuse(Reason::Embeddings, "a picture's vectors are not as wide or precise as agreed. Update the edge's model.");
+                    return self
+                        .refuse(Reason::Embeddings, "a picture's vectors are not as wide or precise as agreed. Update the edge's model.");
                 }
                 if picture.0 < self.next_picture || self.pictures.len() >= PICTURES_KEPT_MAX {
                     return self.refuse(Reason::Protocol, "a picture came twice, or more came than a session keeps");

@@ -54,8 +54,17 @@ impl Session {
         let choose = Some(Choose { attempt, step: 0 });
         self.work(EngineOp::Extend { parts: alloc::vec![Part::Rows(rows)], choose });
         let reply = Reply::new(&self.settings.template, self.settings.code_sizes);
-        self.phase =
-            Phase::Answer(Answer { open, attempt, started: self.now, base: self.length, fed: 0, reply, asked: true, heard: false, played: 0 });
+        self.phase = Phase::Answer(Answer {
+            open,
+            attempt,
+            started: self.now,
+            base: self.length,
+            fed: 0,
+            reply,
+            asked: true,
+            heard: false,
+            played: 0,
+        });
         self.event(SessionEvent::AnswerStarted(attempt));
     }
 

@@ -3,7 +3,8 @@
 use alloc::vec::Vec;
 
 use super::acknowledge::Acknowledge;
-use super::edge::{Closing, EdgeOutput, Listening, Phase, Session, Shift};
+use super::edge::{EdgeOutput, Phase, Session, Shift};
+use super::edge_turn::{Closing, Listening};
 use super::resend::Resend;
 use super::transcript::Ending;
 use crate::machine::{Machine, Micros};
@@ -212,4 +213,3 @@ impl Shift {
         })
     }
 }
-

@@ -6,7 +6,7 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `order` | sound and pictures of a turn in the order of the prompt, as they become ready |
-//! | `edge` | turn outputs and embeddings → messages; messages → speech, captions, news; `edge_link`: connections, loss, a new session |
+//! | `edge` | turn outputs and embeddings → messages; messages → speech, captions, news; `edge_turn`: the user's turn; `edge_link`: connections, loss, a new session |
 //! | `live_template` | the strings of a live turn as rows |
 //! | `reply` | one answer: steps → frames and captions; what remains of it |
 //! | `cluster` | messages → work for the engine; samples → messages; `cluster_turn`: the user's turn; `cluster_answer`: the answer |
@@ -21,6 +21,7 @@ mod cluster_answer;
 mod cluster_turn;
 pub mod edge;
 mod edge_link;
+mod edge_turn;
 pub mod engine;
 mod live_template;
 mod order;

@@ -112,7 +112,18 @@ mod tests {
 
     /// Units as their number + 100, sound as its count.
     fn shape(contents: &[Content]) -> Vec<u64> {
-        contents.iter().map(|c| if let Content::Audio(e) = c { u64::from(e.count()) } else if let Content::Unit(p, _) = c { 100 + p.0 } else { 0 }).collect()
+        contents
+            .iter()
+            .map(|c| {
+                if let Content::Audio(e) = c {
+                    u64::from(e.count())
+                } else if let Content::Unit(p, _) = c {
+                    100 + p.0
+                } else {
+                    0
+                }
+            })
+            .collect()
     }
 
     #[test]

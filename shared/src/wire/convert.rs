@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use prost::Message;
 
+use super::Wire;
 use super::convert_hello::{clipped, precision_from, precision_to, reason_from, reason_to};
 use super::embeddings::Embeddings;
 use super::error::WireError;
@@ -12,7 +13,6 @@ use super::hello::{Hello, Refusal, Welcome};
 use super::message::{ClusterMessage, EdgeMessage, PictureId, SeenAs, VisionMessage};
 use super::proto::{self, cluster_unit, edge_unit, vision_unit};
 use super::speech::{pack_frames, unpack_frames};
-use super::Wire;
 use crate::limits::{MESSAGE_TEXT_BYTES_MAX, NUMBER_MAX, PICTURE_TOKENS_MAX, REPLY_FRAMES_MAX, UNIT_BYTES_MAX};
 use crate::turn::{AttemptId, TurnId};
 
@@ -207,9 +207,7 @@ impl Wire for ClusterMessage {
             Self::Refusal(refusal) => Kind::Refusal(refusal.to_proto()),
             Self::Speech { attempt, frames } => Kind::Speech(proto::Speech { attempt: attempt.0, codes: pack_frames(frames) }),
             Self::Caption { attempt, text } => Kind::Caption(proto::Caption { attempt: attempt.0, text: clipped(text) }),
-            Self::ReplyGenerated { attempt, frames } => {
-                Kind::ReplyGenerated(proto::ReplyGenerated { attempt: attempt.0, frames: *frames })
-            }
+            Self::ReplyGenerated { attempt, frames } => Kind::ReplyGenerated(proto::ReplyGenerated { attempt: attempt.0, frames: *frames }),
             Self::ReplyClosed { attempt, text, whole } => {
                 Kind::ReplyClosed(proto::ReplyClosed { attempt: attempt.0, text: clipped(text), whole: *whole })
             }

@@ -33,7 +33,11 @@ fn width(field: &'static str, found: u32, least: u32) -> Result<u32, WireError> 
 
 fn ticket(bytes: &[u8]) -> Result<Ticket, WireError> {
     let exact: Result<[u8; TICKET_BYTES], _> = bytes.try_into();
-    exact.map(Ticket).map_err(|_| WireError::Field { field: "ticket", found: alloc::format!("{} bytes", bytes.len()), expected: "16 bytes" })
+    exact.map(Ticket).map_err(|_| WireError::Field {
+        field: "ticket",
+        found: alloc::format!("{} bytes", bytes.len()),
+        expected: "16 bytes",
+    })
 }
 
 impl Hello {
@@ -69,11 +73,7 @@ impl Hello {
             }
         };
         let resume = |unit: proto::Continue| {
-            Ok(Continue {
-                ticket: ticket(&unit.ticket)?,
-                received: number("continue.received", unit.received)?,
-                restarted: unit.restarted,
-            })
+            Ok(Continue { ticket: ticket(&unit.ticket)?, received: number("continue.received", unit.received)?, restarted: unit.restarted })
         };
         Ok(Self {
             version: unit.version,

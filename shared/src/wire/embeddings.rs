@@ -8,7 +8,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::error::WireError;
-use crate::limits::{EMBEDDINGS_MAX, EMBEDDING_WIDTH_MAX};
+use crate::limits::{EMBEDDING_WIDTH_MAX, EMBEDDINGS_MAX};
 
 /// How values travel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

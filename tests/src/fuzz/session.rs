@@ -89,7 +89,12 @@ pub fn cluster_input(bytes: &mut Bytes) -> cluster::ClusterInput {
         11 => In::Control(EdgeMessage::ReplyEnd(attempt)),
         12 => In::Control(EdgeMessage::Played { attempt, frames: u32::from(bytes.byte()) }),
         13 => In::Control(EdgeMessage::Ack(bytes.number())),
-        14 => In::Control(EdgeMessage::Unit { turn, provisional: bytes.provisional(), picture: PictureId(bytes.number()), seen: bytes.seen() }),
+        14 => In::Control(EdgeMessage::Unit {
+            turn,
+            provisional: bytes.provisional(),
+            picture: PictureId(bytes.number()),
+            seen: bytes.seen(),
+        }),
         15 | 16 => In::Control(EdgeMessage::TurnStart(turn)),
         17 => In::Control(EdgeMessage::SpeculativeEndpoint { turn, attempt }),
         18 => In::Control(EdgeMessage::Endpoint { turn, attempt }),

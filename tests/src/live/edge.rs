@@ -119,7 +119,7 @@ impl Edge {
         token: &str,
         options: &EdgeOptions,
         keep: bool,
-        mut meanwhile: impl FnMut(u64, &QuicDoor),
+        meanwhile: impl FnMut(u64, &QuicDoor),
     ) -> Self {
         let settings = QuicSettings {
             address: address.to_string(),
@@ -128,10 +128,26 @@ impl Edge {
             idle_timeout: options.idle_timeout,
             reconnect_longest: Duration::from_millis(500),
         };
+        let open = |told: Told| QuicDoor::open(settings, told).expect("a network thread");
+        Self::live_through(model, token, options, keep, open, meanwhile)
+    }
+
+    /// The same through any door.
+    ///
+    /// # Panics
+    /// When the model or a thread cannot be used.
+    pub fn live_through<D: Door>(
+        model: &Path,
+        token: &str,
+        options: &EdgeOptions,
+        keep: bool,
+        open: impl FnOnce(Told) -> D,
+        mut meanwhile: impl FnMut(u64, &D),
+    ) -> Self {
         let (events, received) = channel();
         let told = Mutex::new(events.clone());
-        let told = move |dial: Dial, event: DoorEvent| _ = told.lock().expect("nobody panicked").send(Event::Door(dial, event));
-        let door = QuicDoor::open(settings, told).expect("a network thread");
+        // A driver that has ended needs no news.
+        let door = open(Box::new(move |dial, event| _ = told.lock().expect("nobody panicked").send(Event::Door(dial, event))));
         let ear = Ear::default();
         let (mut driver, stories, stop) = start(model, token, options, door, ear.clone(), events, received);
         let mut last = 0;
@@ -153,7 +169,20 @@ impl Edge {
         let samples = ear.0.lock().expect("nobody panicked").iter().map(|(_, count)| count).sum();
         Self { stories, transcript, samples }
     }
+
+    /// Microseconds from the end of each turn to the first sound of its answer.
+    pub fn waits(&self) -> Vec<u64> {
+        let sound = |attempt| self.stories.iter().find_map(|(at, story)| (*story == Story::FirstSound(attempt)).then_some(at.0));
+        let end = |(at, story): &(Micros, Story)| match story {
+            Story::Endpoint { attempt, .. } => sound(*attempt).map(|sound| sound - at.0),
+            _ => None,
+        };
+        self.stories.iter().filter_map(end).collect()
+    }
 }
+
+/// Who is told what comes through a door.
+pub type Told = Box<dyn Fn(Dial, DoorEvent) + Send + Sync>;
 
 type Stories = Arc<Mutex<Vec<(Micros, Story)>>>;
 
@@ -168,7 +197,8 @@ fn start<D: Door>(
     events: Sender<Event>,
     received: Receiver<Event>,
 ) -> (Driver<D>, Stories, Arc<AtomicBool>) {
-    let (accelerator, agreed) = live::load(model, &Device::flex(), options.camera, options.cut, options.precision).expect("the small model");
+    let (accelerator, agreed) =
+        live::load(model, &Device::flex(), options.camera, options.cut, options.precision).expect("the small model");
     let speaker_rate = accelerator.speaker_rate();
     let thread = AcceleratorThread::start(accelerator, events.clone()).expect("a thread");
     let clock = Clock::start();

@@ -39,7 +39,8 @@ impl Proxy {
                 let back = backs.entry(from).or_insert_with(|| {
                     let back = UdpSocket::bind("127.0.0.1:0").expect("a free port");
                     back.connect(cluster).expect("the cluster's address");
-                    let (returning, front, lose) = (back.try_clone().expect("a socket"), front.try_clone().expect("a socket"), lose.clone());
+                    let (returning, front, lose) =
+                        (back.try_clone().expect("a socket"), front.try_clone().expect("a socket"), lose.clone());
                     std::thread::spawn(move || {
                         let mut bytes = [0; DATAGRAM];
                         loop {

@@ -73,7 +73,8 @@ impl Accelerator {
                 (None, 0)
             }
             Job::See { picture, pictures } => {
-                let values: Vec<f32> = (0..PICTURE_VECTORS * WIDTH).map(|i| ((picture.0 as usize + i * pictures.len()) % 100) as f32).collect();
+                let values: Vec<f32> =
+                    (0..PICTURE_VECTORS * WIDTH).map(|i| ((picture.0 as usize + i * pictures.len()) % 100) as f32).collect();
                 (Some(JobResult::Seen { picture, embeddings: Some(Embeddings::pack(&values, WIDTH, Precision::Bf16)) }), 30_000)
             }
             Job::Speak { attempt, frames, last } => {
@@ -81,7 +82,8 @@ impl Accelerator {
                 let count = frames.len() as u64;
                 spoken.frames.extend(frames);
                 let to = if last { spoken.frames.len() } else { spoken.frames.len().saturating_sub(CODEC_AHEAD).max(spoken.given) };
-                let samples = spoken.frames[spoken.given..to].iter().flat_map(|frame| std::iter::repeat_n(sound_of(frame), FRAME_SAMPLES)).collect();
+                let samples =
+                    spoken.frames[spoken.given..to].iter().flat_map(|frame| std::iter::repeat_n(sound_of(frame), FRAME_SAMPLES)).collect();
                 spoken.given = to;
                 (Some(JobResult::Spoken { attempt, samples, last }), 2_000 + 2_000 * count)
             }

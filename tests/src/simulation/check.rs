@@ -35,7 +35,8 @@ pub fn only_session(world: &World) -> SessionKey {
 
 /// Exchanges as the cluster tells them, and as the edge does.
 pub fn transcripts(world: &World, edge: usize, key: SessionKey) -> (Vec<Exchange>, Vec<Exchange>) {
-    let cluster = world.node.sessions().find(|(k, ..)| *k == key).map(|(_, session, _)| session.transcript().exchanges().cloned().collect());
+    let cluster =
+        world.node.sessions().find(|(k, ..)| *k == key).map(|(_, session, _)| session.transcript().exchanges().cloned().collect());
     (cluster.unwrap_or_default(), world.edges[edge].conversation.transcript().exchanges().cloned().collect())
 }
 

@@ -3,8 +3,8 @@
 //! QUIC repeats what is lost and keeps the order of a stream, so loss shows as delay: a message that falls into an
 //! outage, and all behind it, arrive after it.
 
-use caracal_shared::machine::Micros;
 use caracal_cluster::node::ConnectionId;
+use caracal_shared::machine::Micros;
 use rand::Rng;
 use rand::rngs::StdRng;
 

@@ -236,7 +236,8 @@ impl World {
         loop {
             let event = self.events.peek().map(|Reverse(At(at, ..))| *at);
             let node = self.node.deadline();
-            let edges = self.edges.iter().map(|edge| edge.conversation.deadline().map(|at| Micros(at.0.saturating_add_signed(-edge.clock))));
+            let edges =
+                self.edges.iter().map(|edge| edge.conversation.deadline().map(|at| Micros(at.0.saturating_add_signed(-edge.clock))));
             let edge = edges.enumerate().filter_map(|(edge, at)| at.map(|at| (at, edge))).min();
             let next = [event, node, edge.map(|(at, _)| at)].into_iter().flatten().min();
             let Some(next) = next.filter(|next| *next <= until) else { break };
@@ -257,7 +258,9 @@ impl World {
         match event {
             Event::Hop(edge) => self.hop(edge),
             Event::Done(edge, life, result) if self.edges[edge].life == life => self.edge(edge, Input::Done(result)),
-            Event::Control(edge, connection, message) if self.stands(edge, connection) => self.node(NodeInput::Control(connection, message)),
+            Event::Control(edge, connection, message) if self.stands(edge, connection) => {
+                self.node(NodeInput::Control(connection, message))
+            }
             Event::Vision(edge, connection, message) if self.stands(edge, connection) => self.node(NodeInput::Vision(connection, message)),
             Event::Down(edge, connection, message) if self.stands(edge, connection) => {
                 self.down[edge].0 -= 1;
@@ -284,7 +287,9 @@ impl World {
                 }
             }
             Event::Connect(edge, life) if self.edges[edge].life == life && self.edges[edge].link.connection.is_none() => self.connect(edge),
-            Event::Hello(edge, connection, life) if self.stands(edge, connection) && self.edges[edge].life == life => self.hello(edge, connection),
+            Event::Hello(edge, connection, life) if self.stands(edge, connection) && self.edges[edge].life == life => {
+                self.hello(edge, connection)
+            }
             Event::Stepped(life, results) if self.cluster_life == life => self.node(NodeInput::Stepped(results)),
             Event::Fault(fault) => self.go_wrong(fault),
             // Of a connection, an edge or a cluster that is no more.
@@ -357,7 +362,8 @@ impl World {
     fn connect(&mut self, edge: usize) {
         self.connections += 1;
         let connection = ConnectionId(self.connections);
-        let (settings, outage, stalled) = (self.setup.edges[edge].link, self.edges[edge].link.outage_until, self.edges[edge].link.stalled_until);
+        let (settings, outage, stalled) =
+            (self.setup.edges[edge].link, self.edges[edge].link.outage_until, self.edges[edge].link.stalled_until);
         let host = &mut self.edges[edge];
         host.link = Link::new(settings);
         (host.link.connection, host.link.outage_until, host.link.stalled_until) = (Some(connection), outage, stalled);
@@ -369,8 +375,7 @@ impl World {
     fn hello(&mut self, edge: usize, connection: ConnectionId) {
         let host = &self.edges[edge];
         let (identity, width) = ("simulated".into(), WIDTH as u32);
-        let model =
-            Model { identity, audio_cut: AudioCut::Projected, precision: Precision::Bf16, audio_width: width, vision_width: width };
+        let model = Model { identity, audio_cut: AudioCut::Projected, precision: Precision::Bf16, audio_width: width, vision_width: width };
         let hello = Hello { version: VERSION, token: TOKEN.into(), model, resume: host.conversation.resume() };
         let ticket = Ticket(std::array::from_fn(|_| self.rng.random()));
         assert_eq!(EdgeMessage::decode(&EdgeMessage::Hello(hello.clone()).encode()), Ok(EdgeMessage::Hello(hello.clone())));

@@ -19,7 +19,8 @@ fn two_seconds_of_loss_at_any_moment() {
 #[test]
 fn a_connection_that_is_cut_is_resumed_at_any_moment() {
     for seed in 0..90 {
-        let faults = [(300 + 210 * seed, Fault::Cut { edge: 0, for_ms: 100 + 37 * seed }), (12_000 + 90 * seed, Fault::Cut { edge: 0, for_ms: 50 })];
+        let faults =
+            [(300 + 210 * seed, Fault::Cut { edge: 0, for_ms: 100 + 37 * seed }), (12_000 + 90 * seed, Fault::Cut { edge: 0, for_ms: 50 })];
         let world = world(seed, &SPEECH, &faults, nothing);
         assert_eq!(check::everything(&world).len(), 3, "seed {seed}");
         assert_eq!(world.node.sessions().count(), 1, "seed {seed}: the session was not resumed");
@@ -113,7 +114,7 @@ fn clocks_that_jump() {
 
 #[test]
 fn a_context_that_is_full_is_begun_anew() {
-    let world = world(0, &SPEECH, &[], |setup| setup.context = 260);
+    let world = world(0, &SPEECH, &[], |setup| setup.context = 160);
     check::blocks(&world);
     check::transcripts_agree(&world, 0, check::only_session(&world));
     assert!(world.edges[0].stories.iter().any(|(_, story)| matches!(story, Story::Notice(Reason::Context, _))));
@@ -121,7 +122,12 @@ fn a_context_that_is_full_is_begun_anew() {
 
 #[test]
 fn a_session_nobody_comes_back_to_is_forgotten() {
-    let mut world = world(0, &SPEECH[..1], &[(6000, Fault::Outage { edge: 0, for_ms: 1_000_000 }), (6010, Fault::Cut { edge: 0, for_ms: 50 })], nothing);
+    let mut world = world(
+        0,
+        &SPEECH[..1],
+        &[(6000, Fault::Outage { edge: 0, for_ms: 1_000_000 }), (6010, Fault::Cut { edge: 0, for_ms: 50 })],
+        nothing,
+    );
     world.run(128_000);
     assert_eq!(world.node.sessions().count(), 0);
     assert_eq!(world.node.scheduler().used(), 0);

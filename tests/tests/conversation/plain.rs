@@ -63,7 +63,8 @@ fn a_turn_rolled_back_is_answered_as_one_that_never_paused() {
     // So late a guess never comes before the user goes on.
     let timing = TurnTiming { speculate_after: Micros(600_000), endpoint_after: Micros(650_000) };
     let none = world(0, &speech, &[], |setup| setup.timing = timing);
-    let rolled_back = |world: &caracal_tests::simulation::World| world.edges[0].stories.iter().any(|(_, s)| matches!(s, Story::RolledBack(_)));
+    let rolled_back =
+        |world: &caracal_tests::simulation::World| world.edges[0].stories.iter().any(|(_, s)| matches!(s, Story::RolledBack(_)));
     assert!(rolled_back(&guess) && !rolled_back(&none));
     let text = |exchanges: Vec<caracal_shared::session::Exchange>| exchanges.into_iter().map(|e| (e.digest, e.ending)).collect::<Vec<_>>();
     assert_eq!(text(check::everything(&guess)), text(check::everything(&none)));

@@ -1,12 +1,17 @@
 //! Several sessions on one engine, of which one misbehaves.
 
+use caracal_edge::conversation::Story;
 use caracal_shared::machine::Micros;
 use caracal_tests::simulation::link::LinkSettings;
 use caracal_tests::simulation::{EdgeSetup, Fault, Setup, World, check};
-use caracal_edge::conversation::Story;
 
 fn edge(speech: &[(u64, u64)]) -> EdgeSetup {
-    EdgeSetup { speech: speech.to_vec(), camera: false, slowness: 0, link: LinkSettings { delay: Micros(5_000), ..LinkSettings::default() } }
+    EdgeSetup {
+        speech: speech.to_vec(),
+        camera: false,
+        slowness: 0,
+        link: LinkSettings { delay: Micros(5_000), ..LinkSettings::default() },
+    }
 }
 
 #[test]

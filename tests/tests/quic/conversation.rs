@@ -3,9 +3,11 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use caracal_cluster::io::local::LocalDoor;
 use caracal_edge::conversation::Story;
 use caracal_shared::session::Ending;
 use caracal_shared::wire::{AudioCut, Precision, Reason};
+use caracal_tests::live::edge::Told;
 use caracal_tests::live::{Edge, EdgeOptions, Proxy};
 
 use super::{Place, settled};
@@ -18,17 +20,41 @@ fn ended(edge: &Edge) -> usize {
 fn two_turns_are_answered_at_every_cut_and_precision_with_and_without_eyes() {
     let place = Place::new();
     let cluster = place.cluster();
-    for (cut, precision, camera) in
-        [(AudioCut::Projected, Precision::Bf16, true), (AudioCut::Hidden, Precision::Int8, false), (AudioCut::Projected, Precision::Int8, false)]
-    {
-        let options = EdgeOptions { speech: vec![(400, 1400), (5000, 5800)], until_ms: 10_000, camera, cut, precision, ..EdgeOptions::default() };
+    for (cut, precision, camera) in [
+        (AudioCut::Projected, Precision::Bf16, true),
+        (AudioCut::Hidden, Precision::Int8, false),
+        (AudioCut::Projected, Precision::Int8, false),
+    ] {
+        let options =
+            EdgeOptions { speech: vec![(400, 1400), (5000, 5800)], until_ms: 10_000, camera, cut, precision, ..EdgeOptions::default() };
         let edge = Edge::live(place.model(), cluster.address(), &cluster.fingerprint, &cluster.token, &options, true, |_, _| {});
         assert_eq!(edge.transcript.len(), 2, "{cut:?} {precision:?}: {:?}", edge.stories);
         assert!(edge.samples > 0, "nothing was heard");
+        let waits = edge.waits();
+        println!("{cut:?} {precision:?}: from the end of the turn to its sound {waits:?} us");
+        assert!(waits.iter().all(|wait| *wait <= 100_000), "{waits:?} us");
         assert!(edge.transcript.iter().all(|exchange| (exchange.pictures > 0) == camera), "{:?}", edge.transcript);
-        assert!(cluster.transcripts().contains(&edge.transcript), "the transcripts differ: {:?} {:?}", cluster.transcripts(), edge.transcript);
+        assert!(
+            cluster.transcripts().contains(&edge.transcript),
+            "the transcripts differ: {:?} {:?}",
+            cluster.transcripts(),
+            edge.transcript
+        );
         settled(&cluster);
     }
+}
+
+#[test]
+fn in_one_process_nothing_is_different() {
+    let place = Place::new();
+    let cluster = place.cluster();
+    let options = EdgeOptions { speech: vec![(400, 1400)], until_ms: 5500, camera: true, ..EdgeOptions::default() };
+    let (host, runtime) = (cluster.host.handle().clone(), cluster.runtime().handle().clone());
+    let open = |told: Told| LocalDoor::open(host, runtime, told);
+    let edge = Edge::live_through(place.model(), &cluster.token, &options, true, open, |_, _| {});
+    assert_eq!(cluster.transcripts(), [edge.transcript.clone()]);
+    assert_eq!(ended(&edge), 1, "{:?}", edge.stories);
+    settled(&cluster);
 }
 
 #[test]
@@ -53,7 +79,12 @@ fn a_connection_that_is_cut_is_resumed() {
     let place = Place::new();
     let cluster = place.cluster();
     let proxy = Proxy::to(cluster.address());
-    let options = EdgeOptions { speech: vec![(400, 2400), (9000, 9800)], until_ms: 14_000, idle_timeout: Duration::from_millis(800), ..EdgeOptions::default() };
+    let options = EdgeOptions {
+        speech: vec![(400, 2400), (9000, 9800)],
+        until_ms: 14_000,
+        idle_timeout: Duration::from_millis(800),
+        ..EdgeOptions::default()
+    };
     let mut linked = 0;
     let edge = Edge::live(place.model(), proxy.address, &cluster.fingerprint, &cluster.token, &options, true, |ms, _| {
         proxy.lose((1200..3400).contains(&ms));
@@ -89,7 +120,12 @@ fn a_cluster_restarts_and_says_so() {
     let place = Place::new();
     let cluster = place.cluster();
     let (address, fingerprint, token) = (cluster.address(), cluster.fingerprint.clone(), cluster.token.clone());
-    let options = EdgeOptions { speech: vec![(400, 1200), (8000, 8800)], until_ms: 13_000, idle_timeout: Duration::from_millis(900), ..EdgeOptions::default() };
+    let options = EdgeOptions {
+        speech: vec![(400, 1200), (8000, 8800)],
+        until_ms: 13_000,
+        idle_timeout: Duration::from_millis(900),
+        ..EdgeOptions::default()
+    };
     let mut cluster = Some(cluster);
     let edge = Edge::live(place.model(), address, &fingerprint, &token, &options, true, |ms, _| {
         if ms >= 5500
@@ -100,7 +136,8 @@ fn a_cluster_restarts_and_says_so() {
             cluster = Some(caracal_tests::live::Cluster::start(place.model(), place.state.path(), &address.to_string()));
         }
     });
-    let notices: Vec<Reason> = edge.stories.iter().filter_map(|(_, s)| if let Story::Notice(reason, _) = s { Some(*reason) } else { None }).collect();
+    let notices: Vec<Reason> =
+        edge.stories.iter().filter_map(|(_, s)| if let Story::Notice(reason, _) = s { Some(*reason) } else { None }).collect();
     assert!(notices.contains(&Reason::Ticket), "{notices:?} {:?}", edge.stories);
     assert_eq!(ended(&edge), 2, "{:?}", edge.transcript);
 }

@@ -105,7 +105,8 @@ fn garbage_and_nonsense_in_a_session_end_that_session_only() {
         vec![3, 1, 2, 3],
         unit(&EdgeMessage::Ack(7)),
         [unit(&EdgeMessage::TurnStart(TurnId(0))), unit(&EdgeMessage::TurnStart(TurnId(1)))].concat(),
-        [unit(&EdgeMessage::TurnStart(TurnId(0))), unit(&EdgeMessage::Audio { turn: TurnId(0), provisional: None, embeddings: wide })].concat(),
+        [unit(&EdgeMessage::TurnStart(TurnId(0))), unit(&EdgeMessage::Audio { turn: TurnId(0), provisional: None, embeddings: wide })]
+            .concat(),
     ];
     let mut refused = Vec::new();
     let mut next = bad.iter();

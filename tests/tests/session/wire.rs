@@ -92,7 +92,8 @@ fn a_length_above_the_limit_is_refused_before_a_byte_of_it_came() {
 
 #[test]
 fn numbers_that_are_not_finite_never_come_in() {
-    let mut bytes = EdgeMessage::Audio { turn: TurnId(0), provisional: None, embeddings: Embeddings::pack(&[1.0; 4], 4, Precision::Bf16) }.encode();
+    let mut bytes =
+        EdgeMessage::Audio { turn: TurnId(0), provisional: None, embeddings: Embeddings::pack(&[1.0; 4], 4, Precision::Bf16) }.encode();
     let at = bytes.windows(2).rposition(|pair| pair == [0x80, 0x3f]).expect("1.0 in bf16");
     bytes[at..at + 2].copy_from_slice(&[0xc0, 0x7f]);
     let error = EdgeMessage::decode(&bytes).expect_err("NaN");
