@@ -128,6 +128,7 @@ impl Session {
             Phase::Listening(Listening { turn: of, closing: Some(Closing { attempt, .. }), .. }) if turn == Some(*of) => Some(*attempt),
             _ => None,
         };
+        self.dropped = lost.or(self.dropped);
         self.outputs.extend(lost.map(EdgeOutput::Abandon));
     }
 
