@@ -262,7 +262,7 @@ impl Session {
 
     pub(super) fn forget(&mut self, picture: PictureId) {
         if self.pictures.remove(&picture).is_some() {
-            self.show(VisionMessage::Forget(picture));
+            self.say_once(EdgeMessage::Forget(picture));
         }
     }
 
