@@ -2,10 +2,13 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use caracal_train::stage::Folders;
 use caracal_train::{brain, codec, ears, evaluate, eyes};
 use clap::{Parser, Subcommand};
+
+/// Stack of the threads that train: graphs of gradients are deep.
+const STACK_BYTES: usize = 64 << 20;
 
 /// Makes kitten: data, training, evaluation. Every part can be stopped and goes on where it was.
 #[derive(Parser)]
@@ -38,11 +41,14 @@ enum Part {
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
     let folders = Folders { model: arguments.model, work: arguments.work };
-    match &arguments.part {
+    // Everything runs on the pool's own threads. From any other thread each parallel product is handed over and waited
+    // for, twice a thread switch, which on a busy machine takes longer than the product.
+    let pool = rayon::ThreadPoolBuilder::new().stack_size(STACK_BYTES).build().context("no threads can be started")?;
+    pool.install(|| match &arguments.part {
         Part::Codec(options) => codec::run(options, &folders),
         Part::Ears(options) => ears::run(options, &folders),
         Part::Eyes(options) => eyes::run(options, &folders),
         Part::Brain(options) => brain::run(options, &folders),
         Part::Evaluate(options) => evaluate::run(options, &folders),
-    }
+    })
 }

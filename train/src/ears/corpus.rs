@@ -16,7 +16,7 @@ use crate::voices::synthesiser_process::read_wav;
 use crate::voices::voice::Voice;
 
 /// Shards of 500 rendered sentences.
-pub const SHARDS: usize = 40;
+pub const SHARDS: usize = 46;
 /// Shards that Caracal's own voice speaks.
 const OWN_VOICE_SHARDS: u64 = 3;
 /// What the sentences and their voices are drawn from.

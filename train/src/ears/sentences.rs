@@ -1,7 +1,7 @@
 //! What is said in training, and what only in the evaluation.
 
-use rand::Rng;
 use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
 
 use super::units::Units;
 use crate::domain::conversation::words;
@@ -61,18 +61,18 @@ pub fn of_training(rng: &mut StdRng, units: &Units) -> String {
     }
 }
 
-/// Every word that a user may say.
+/// Every word that a user may say. Some stand only in sentences that are held out: training hears these words among words
+/// in any order.
 pub fn vocabulary() -> Units {
-    use rand::SeedableRng;
     let mut rng = StdRng::seed_from_u64(VOCABULARY_SEED);
-    let sentences: Vec<String> = (0..VOCABULARY_SENTENCES).map(|_| said(&mut rng, Split::Training)).collect();
-    Units::of(sentences.iter().map(String::as_str))
+    let mut draw = |split: Split| (0..VOCABULARY_SENTENCES).map(|_| said(&mut rng, split)).collect::<Vec<String>>();
+    let (learnt, held_out) = (draw(Split::Training), draw(Split::HeldOut));
+    Units::of(learnt.iter().map(String::as_str)).and(held_out.iter().map(String::as_str))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rand::SeedableRng;
 
     #[test]
     fn training_sentences_are_of_known_words_and_never_held_out() {

@@ -20,8 +20,14 @@ pub struct Units {
 impl Units {
     /// The words of `sentences`, in alphabetical order.
     pub fn of<'a>(sentences: impl Iterator<Item = &'a str>) -> Self {
-        let words: BTreeSet<String> = sentences.flat_map(str::split_whitespace).map(str::to_string).collect();
-        Self::from_words(words.into_iter().collect())
+        Self::from_words(words_of(sentences).into_iter().collect())
+    }
+
+    /// With the words that only `sentences` have behind those that are there, whose labels stay.
+    #[must_use]
+    pub fn and<'a>(self, sentences: impl Iterator<Item = &'a str>) -> Self {
+        let further = words_of(sentences).into_iter().filter(|word| !self.labels.contains_key(word));
+        Self::from_words(self.words.iter().cloned().chain(further).collect())
     }
 
     fn from_words(words: Vec<String>) -> Self {
@@ -77,6 +83,10 @@ impl Units {
     }
 }
 
+fn words_of<'a>(sentences: impl Iterator<Item = &'a str>) -> BTreeSet<String> {
+    sentences.flat_map(str::split_whitespace).map(str::to_string).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -88,6 +98,8 @@ mod tests {
         let encoded = units.encode("the light turn").unwrap();
         assert_eq!(encoded, [3, 1, 4]);
         assert!(units.encode("the dark").is_err());
+        let more = units.clone().and(["the dark"].into_iter());
+        assert_eq!((more.encode("the light turn dark").unwrap(), more.count()), (vec![3, 1, 4, 5], 6));
         // the the _ the light light
         let scores: Vec<f32> = [3, 3, 0, 3, 1, 1].iter().flat_map(|unit| (0..5).map(move |i| if i == *unit { 1.0 } else { 0.0 })).collect();
         assert_eq!(units.decode(&scores), ["the", "the", "light"]);
