@@ -19,7 +19,7 @@
 //! | Answer, heard | `BargeIn` | Idle | cut at the nearest break, close the answer |
 //! | Answer, heard | `ReplyEnd` | Idle | close the answer |
 
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::string::{String, ToString};
 
 use super::acknowledge::Acknowledge;
@@ -156,6 +156,8 @@ pub struct Session {
     acknowledge: Acknowledge,
     down: Resend<ClusterMessage>,
     pub(super) pictures: BTreeMap<PictureId, Embeddings>,
+    /// Pictures that were forgotten before they came.
+    doomed: BTreeSet<PictureId>,
     waiting: VecDeque<EdgeMessage>,
     /// Positions in the cache once all work is done.
     pub(super) length: u32,
@@ -180,6 +182,7 @@ impl Session {
             acknowledge: Acknowledge::default(),
             down: Resend::default(),
             pictures: BTreeMap::new(),
+            doomed: BTreeSet::new(),
             waiting: VecDeque::new(),
             length: 0,
             next_turn: 0,
@@ -268,6 +271,7 @@ impl Session {
             self.close_what_is_open();
             self.waiting.clear();
             self.pictures.clear();
+            self.doomed.clear();
             self.down = Resend::after(self.down.sent());
         } else if !self.down.acknowledge(received) {
             return self.refuse(Reason::Protocol, "the edge says that it has messages which were never sent. Begin a new session.");
@@ -314,24 +318,28 @@ impl Session {
         if self.acknowledge.received(self.now, true) {
             self.say_received();
         }
-        match message {
-            VisionMessage::Picture { picture, embeddings } => {
-                let model = &self.settings.model;
-                if embeddings.width() != model.vision_width || embeddings.precision() != model.precision {
-                    return self
-                        .refuse(Reason::Embeddings, "a picture's vectors are not as wide or precise as agreed. Update the edge's model.");
-                }
-                if picture.0 < self.next_picture || self.pictures.len() >= PICTURES_KEPT_MAX {
-                    return self.refuse(Reason::Protocol, "a picture came twice, or more came than a session keeps");
-                }
-                self.next_picture = picture.0 + 1;
-                self.pictures.insert(picture, embeddings);
-            }
-            VisionMessage::Forget(picture) => {
-                self.pictures.remove(&picture);
-            }
+        let VisionMessage::Picture { picture, embeddings } = message;
+        let model = &self.settings.model;
+        if embeddings.width() != model.vision_width || embeddings.precision() != model.precision {
+            return self.refuse(Reason::Embeddings, "a picture's vectors are not as wide or precise as agreed. Update the edge's model.");
+        }
+        if picture.0 < self.next_picture || self.pictures.len() >= PICTURES_KEPT_MAX {
+            return self.refuse(Reason::Protocol, "a picture came twice, or more came than a session keeps");
+        }
+        self.next_picture = picture.0 + 1;
+        if !self.doomed.remove(&picture) {
+            self.pictures.insert(picture, embeddings);
         }
         self.follow();
+    }
+
+    fn forget(&mut self, picture: PictureId) {
+        if self.pictures.remove(&picture).is_none() && picture.0 >= self.next_picture {
+            self.doomed.insert(picture);
+            if self.doomed.len() > PICTURES_KEPT_MAX {
+                self.refuse(Reason::Protocol, "more pictures were forgotten before they came than a session keeps");
+            }
+        }
     }
 
     /// Follows messages up to one that names a picture which is not there.
@@ -369,6 +377,7 @@ impl Session {
             EdgeMessage::BargeIn { attempt, frames } => self.barge_in(attempt, frames),
             EdgeMessage::ReplyEnd(attempt) => self.end_reply(attempt),
             EdgeMessage::Played { attempt, frames } => self.note_played(attempt, frames),
+            EdgeMessage::Forget(picture) => self.forget(picture),
             EdgeMessage::Bye => self.end(None),
             EdgeMessage::Hello(_) | EdgeMessage::Ack(_) => {}
         }

@@ -176,6 +176,8 @@ pub struct Session {
     pub(super) spent: Vec<PictureId>,
     /// Turn outputs behind an endpoint whose tail is not ready.
     pub(super) backlog: VecDeque<TurnOutput>,
+    /// An attempt that the cluster refused before its turn was over.
+    pub(super) dropped: Option<AttemptId>,
     pub(super) phase: Phase,
     pub(super) transcript: Transcript,
     pub(super) outputs: VecDeque<EdgeOutput>,
@@ -199,6 +201,7 @@ impl Session {
             buffered: VecDeque::new(),
             spent: Vec::new(),
             backlog: VecDeque::new(),
+            dropped: None,
             phase: Phase::Quiet,
             transcript: Transcript::default(),
             outputs: VecDeque::new(),
@@ -259,7 +262,7 @@ impl Session {
 
     pub(super) fn forget(&mut self, picture: PictureId) {
         if self.pictures.remove(&picture).is_some() {
-            self.show(VisionMessage::Forget(picture));
+            self.say_once(EdgeMessage::Forget(picture));
         }
     }
 

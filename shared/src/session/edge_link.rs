@@ -128,6 +128,7 @@ impl Session {
             Phase::Listening(Listening { turn: of, closing: Some(Closing { attempt, .. }), .. }) if turn == Some(*of) => Some(*attempt),
             _ => None,
         };
+        self.dropped = lost.or(self.dropped);
         self.outputs.extend(lost.map(EdgeOutput::Abandon));
     }
 
@@ -184,6 +185,7 @@ impl Shift {
             EdgeMessage::BargeIn { attempt: of, frames } => EdgeMessage::BargeIn { attempt: attempt(of), frames },
             EdgeMessage::ReplyEnd(of) => EdgeMessage::ReplyEnd(attempt(of)),
             EdgeMessage::Played { attempt: of, frames } => EdgeMessage::Played { attempt: attempt(of), frames },
+            EdgeMessage::Forget(picture) => EdgeMessage::Forget(PictureId(picture.0 + self.picture)),
             message @ (EdgeMessage::Hello(_) | EdgeMessage::Ack(_) | EdgeMessage::Bye) => message,
         }
     }
@@ -193,7 +195,6 @@ impl Shift {
             VisionMessage::Picture { picture, embeddings } => {
                 VisionMessage::Picture { picture: PictureId(picture.0 + self.picture), embeddings }
             }
-            VisionMessage::Forget(picture) => VisionMessage::Forget(PictureId(picture.0 + self.picture)),
         }
     }
 

@@ -41,6 +41,8 @@ pub(super) struct Told {
     pub(super) logged: usize,
     /// Pictures that were used.
     pub(super) used: usize,
+    /// The picture that only the tail has; the others of the tail wait for their place again.
+    pub(super) own: Option<PictureId>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -127,10 +129,10 @@ impl Session {
             && let Some(told) = closing.told
         {
             open.brought = told.brought;
-            let provisional = open.used.split_off(told.used);
+            open.used.truncate(told.used);
             self.log.truncate(told.logged);
             self.say_once(EdgeMessage::Resume(attempt));
-            provisional.into_iter().for_each(|picture| self.forget(picture));
+            told.own.into_iter().for_each(|picture| self.forget(picture));
         }
         self.advance();
     }
@@ -144,7 +146,7 @@ impl Session {
         let Phase::Listening(open) = &mut self.phase else { return };
         let (turn, used) = (open.turn, open.used.len());
         let Some(closing) = &mut open.closing else { return };
-        closing.told = Some(Told { brought: open.brought, logged: self.log.len(), used });
+        closing.told = Some(Told { brought: open.brought, logged: self.log.len(), used, own: unit.map(|(picture, _)| picture) });
         let mut order = open.order.clone();
         audio.into_iter().for_each(|embeddings| order.push_audio(embeddings));
         unit.into_iter().for_each(|unit| order.push_unit(Some(unit)));
@@ -172,7 +174,9 @@ impl Session {
         let unplaced: Vec<_> = open.order.unplaced().into_iter().filter(|picture| !open.used.contains(picture)).collect();
         self.spent = open.used;
         let Brought { audio, pictures, digest } = brought;
-        self.transcript.open(Exchange { turn, attempt, audio, pictures, digest, ending: Ending::Open });
+        // The cluster has said that it will not answer this one.
+        let ending = if self.dropped == Some(attempt) { Ending::Cut(Default::default()) } else { Ending::Open };
+        self.transcript.open(Exchange { turn, attempt, audio, pictures, digest, ending });
         self.say(EdgeMessage::Endpoint { turn, attempt });
         unplaced.into_iter().for_each(|picture| self.forget(picture));
         while !self.is_behind()

@@ -106,6 +106,7 @@ impl Wire for EdgeMessage {
             Self::ReplyEnd(attempt) => Kind::ReplyEnd(proto::ReplyEnd { attempt: attempt.0 }),
             Self::Played { attempt, frames } => Kind::Played(proto::Played { attempt: attempt.0, frames: *frames }),
             Self::Ack(received) => Kind::Ack(proto::Ack { received: *received, vision: 0 }),
+            Self::Forget(picture) => Kind::Forget(proto::Forget { picture: picture.0 }),
             Self::Bye => Kind::Bye(proto::Bye {}),
         };
         proto::EdgeUnit { kind: Some(kind) }.encode_to_vec()
@@ -144,6 +145,7 @@ impl Wire for EdgeMessage {
             Kind::ReplyEnd(unit) => Self::ReplyEnd(attempt(unit.attempt)?),
             Kind::Played(unit) => Self::Played { attempt: attempt(unit.attempt)?, frames: frames(unit.frames)? },
             Kind::Ack(unit) => Self::Ack(number("ack.received", unit.received)?),
+            Kind::Forget(unit) => Self::Forget(picture(unit.picture)?),
             Kind::Bye(_) => Self::Bye,
         })
     }
@@ -167,7 +169,6 @@ impl Wire for VisionMessage {
             Self::Picture { picture, embeddings } => {
                 Kind::Picture(proto::Picture { picture: picture.0, embeddings: embeddings_to(embeddings) })
             }
-            Self::Forget(picture) => Kind::Forget(proto::Forget { picture: picture.0 }),
         };
         proto::VisionUnit { kind: Some(kind) }.encode_to_vec()
     }
@@ -183,7 +184,6 @@ impl Wire for VisionMessage {
                 }
                 Self::Picture { picture: picture(unit.picture)?, embeddings }
             }
-            Kind::Forget(unit) => Self::Forget(picture(unit.picture)?),
         })
     }
 
@@ -194,7 +194,6 @@ impl Wire for VisionMessage {
     fn bytes(&self) -> usize {
         match self {
             Self::Picture { embeddings, .. } => SMALL_BYTES + embeddings.values().len(),
-            Self::Forget(_) => SMALL_BYTES,
         }
     }
 }

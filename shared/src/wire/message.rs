@@ -94,6 +94,8 @@ pub enum EdgeMessage {
     },
     /// Counted messages of the cluster that were received. Not counted.
     Ack(u64),
+    /// A picture that no turn will name from here on.
+    Forget(PictureId),
     /// The session ends.
     Bye,
 }
@@ -108,8 +110,6 @@ pub enum VisionMessage {
         /// At most [`crate::limits::PICTURE_TOKENS_MAX`] vectors.
         embeddings: Embeddings,
     },
-    /// A picture that no turn will name.
-    Forget(PictureId),
 }
 
 /// Cluster to edge.

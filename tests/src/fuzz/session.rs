@@ -81,7 +81,7 @@ pub fn cluster_input(bytes: &mut Bytes) -> cluster::ClusterInput {
         2 => In::Detached,
         3 => In::Egress { full: bytes.byte() % 2 == 0 },
         4 => In::Failed { refusal: Refusal::new(Reason::Busy, "full"), length: bytes.number() as u32 * 20 },
-        5 => In::Vision(VisionMessage::Forget(PictureId(bytes.number()))),
+        5 => In::Control(EdgeMessage::Forget(PictureId(bytes.number()))),
         6 | 7 => In::Vision(VisionMessage::Picture { picture: PictureId(bytes.number()), embeddings: bytes.embeddings() }),
         8 => In::Control(EdgeMessage::TurnCancel(turn)),
         9 => In::Control(EdgeMessage::Resume(attempt)),

@@ -82,7 +82,7 @@ pub fn nothing_is_missing(world: &World, edge: usize, key: SessionKey) {
     let heard = hops_heard(world, key);
     for (from, to) in &world.edges[edge].speech {
         let missing = (*from / 10..*to / 10).find(|hop| !heard.contains(&(*hop as u32)));
-        assert_eq!(missing, None, "hop of the speech {from}..{to} ms is missing from what the model was given");
+        assert_eq!(missing, None, "hop of the speech {from}..{to} ms is missing from what the model was given: {heard:?}");
     }
 }
 

@@ -1,5 +1,6 @@
 //! Random speech and random faults, many seeds: what must hold, holds.
 
+use caracal_edge::conversation::Story;
 use caracal_tests::simulation::{Fault, check};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -43,6 +44,9 @@ fn random_conversations_through_random_faults() {
                 setup.frames = 20 + (seed % 90) as u32;
                 setup.engine.0 = 4_000 + 1_000 * (seed % 20);
             });
+            let told = |story: &Story| matches!(story, Story::Notice(..) | Story::Overrun(_));
+            let notices: Vec<_> = world.edges[0].stories.iter().filter(|(_, story)| told(story)).collect();
+            assert!(notices.is_empty(), "{notices:?}");
             check::everything(&world).len()
         });
         assert!(said.is_ok_and(|exchanges| exchanges > 0), "seed {seed}: {speech:?} {faults:?}");

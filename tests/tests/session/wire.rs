@@ -33,6 +33,7 @@ fn edge_messages() -> Vec<EdgeMessage> {
         EdgeMessage::ReplyEnd(attempt),
         EdgeMessage::Played { attempt, frames: 16 },
         EdgeMessage::Ack(4),
+        EdgeMessage::Forget(PictureId(3)),
         EdgeMessage::Bye,
     ]
 }
@@ -62,9 +63,7 @@ fn every_message_comes_back() {
         assert_eq!(ClusterMessage::decode(&message.encode()), Ok(message));
     }
     let picture = VisionMessage::Picture { picture: PictureId(0), embeddings: Embeddings::pack(&[1.0; 6], 2, Precision::Int8) };
-    for message in [picture, VisionMessage::Forget(PictureId(3))] {
-        assert_eq!(VisionMessage::decode(&message.encode()), Ok(message));
-    }
+    assert_eq!(VisionMessage::decode(&picture.encode()), Ok(picture));
 }
 
 #[test]
