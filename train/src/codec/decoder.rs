@@ -52,7 +52,9 @@ pub fn train(
     if !stage.resumed() {
         let (_, quantizer) = acoustic::trained(folders, shapes, &Weights::random(SEED, &device))?;
         decoder.quantizer = transplant::values(&quantizer, decoder.quantizer);
-        decoder.semantic.weight = decoder.semantic.weight.map(|table| table * TABLE_SCALE);
+        // A leaf again: what is learnt must not hang on how it began.
+        decoder.semantic.weight =
+            decoder.semantic.weight.map(|table| Tensor::from_data((table * TABLE_SCALE).into_data(), &device).require_grad());
     }
     // The acoustic tables are the tokenizer's own.
     decoder.quantizer = decoder.quantizer.no_grad();
