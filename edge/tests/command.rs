@@ -29,7 +29,7 @@ fn err(output: &Output) -> String {
 
 #[test]
 fn every_subcommand_has_help_with_an_example() {
-    for subcommand in ["doctor", "listen", "config", "completions"] {
+    for subcommand in ["run", "doctor", "listen", "config", "completions"] {
         let help = caracal(&[subcommand, "--help"]);
         assert!(
             help.status.success() && out(&help).contains("Example") && out(&help).contains(&format!("caracal {subcommand}")),
@@ -94,4 +94,14 @@ fn listen_hears_the_turn_in_a_file_and_in_a_pipe_and_draws_it() {
     assert_eq!(out(&piped), heard, "a pipe is heard as the file is");
     let none = caracal(&["listen"]);
     assert!(none.status.code() == Some(1) && err(&none).contains("no sound to hear"), "{}", err(&none));
+}
+
+#[test]
+fn a_conversation_with_nobody_to_trust_says_what_to_set() {
+    let output = caracal(&["run", "--sound", &data("demo/question.wav")]);
+    assert!(!output.status.success());
+    let error = err(&output);
+    assert!(error.contains("cluster.fingerprint") && error.contains("cluster.authority"), "{error}");
+    let output = caracal(&["run", "--fast", "--sound", &data("demo/question.wav")]);
+    assert!(!output.status.success() && err(&output).contains("--fast"), "{}", err(&output));
 }

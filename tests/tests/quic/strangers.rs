@@ -91,6 +91,23 @@ fn greetings_that_do_not_fit_are_refused_with_their_reason() {
     assert!(cluster.metric("caracal_refused_total{reason=\"token\"}") == 1.0);
     assert!(cluster.metric("caracal_refused_total{reason=\"protocol\"}") == 3.0);
     assert!(cluster.transcripts().is_empty());
+    let text = scrape(&cluster);
+    for line in ["caracal_refused_total{reason=\"model\"} 1", "caracal_sessions 0", "caracal_kv_blocks_free", "caracal_rollbacks_total 0"] {
+        assert!(text.contains(line), "{line} is not in\n{text}");
+    }
+}
+
+/// The metrics as Prometheus gets them.
+fn scrape(cluster: &Cluster) -> String {
+    use std::io::{Read, Write};
+    let metrics = cluster.host.handle().metrics().clone();
+    let served = cluster.runtime().block_on(caracal_cluster::io::metrics::serve(SocketAddr::from(([127, 0, 0, 1], 0)), metrics));
+    let mut stream = std::net::TcpStream::connect(served.expect("a free port")).expect("it listens");
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").expect("it is taken");
+    let mut text = String::new();
+    stream.read_to_string(&mut text).expect("text");
+    assert!(text.starts_with("HTTP/1.1 200"), "{text}");
+    text
 }
 
 #[test]
