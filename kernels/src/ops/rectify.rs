@@ -28,7 +28,17 @@ pub fn rectify(x: Tensor<2>, ceiling: Option<f32>) -> Tensor<2> {
 fn between(x: &[f32], ceiling: Option<f32>) -> Vec<f32> {
     let ceiling = ceiling.unwrap_or(f32::INFINITY);
     // Written so that what is no number stays none.
-    x.iter().map(|x| if *x < 0.0 { 0.0 } else if *x > ceiling { ceiling } else { *x }).collect()
+    x.iter()
+        .map(|x| {
+            if *x < 0.0 {
+                0.0
+            } else if *x > ceiling {
+                ceiling
+            } else {
+                *x
+            }
+        })
+        .collect()
 }
 
 /// 1 between both ends, else 0.

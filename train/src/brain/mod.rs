@@ -80,7 +80,10 @@ pub fn run(options: &Options, folders: &Folders) -> Result<()> {
     let speaks = prefers || needs(|mix| mix.speaking + mix.talking);
     let hears = needs(|mix| mix.listening + mix.talking);
     let sees = needs(|mix| mix.seeing);
-    ensure!(!hears || folders.model.join("audio/audio_encoder.safetensors").exists(), "there are no ears yet: run `caracal-train ears` first");
+    ensure!(
+        !hears || folders.model.join("audio/audio_encoder.safetensors").exists(),
+        "there are no ears yet: run `caracal-train ears` first"
+    );
     let mut teacher = lesson::Teacher {
         sampler: sample::Sampler::open(&folders.model)?,
         replies: if speaks { Some(replies::Replies::make(folders, options.answers)?) } else { None },

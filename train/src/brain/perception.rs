@@ -139,19 +139,15 @@ impl Perception {
             // A live session: the scene stands still while it is asked about, one unit a second and some before.
             let seconds = (audio as usize * 2).div_ceil(25);
             let (before, start) = (rng.random_range(0..=2), f64::from(rng.random_range(0..30)));
-            let units: Vec<VideoUnit> = (0..before + seconds)
-                .map(|index| VideoUnit { seconds: start + index as f64, tokens: case.units[0].tokens() })
-                .collect();
+            let units: Vec<VideoUnit> =
+                (0..before + seconds).map(|index| VideoUnit { seconds: start + index as f64, tokens: case.units[0].tokens() }).collect();
             units.iter().for_each(|_| perceived.image.extend(case.units[0].rows.clone()));
             let strategy = caracal_shared::prompt::Strategy::Sequential { chunk_ms: DENSE_CHUNK_MS, unit_ms: SECOND_MS };
             return Ok(vec![Item::Interleaved { units, audio, strategy }]);
         }
         perceived.image.extend(case.units.iter().flat_map(|unit| unit.rows.clone()));
-        let seen = if case.video {
-            Item::Video(case.units.iter().map(unit).collect())
-        } else {
-            Item::Image { tokens: case.units[0].tokens() }
-        };
+        let seen =
+            if case.video { Item::Video(case.units.iter().map(unit).collect()) } else { Item::Image { tokens: case.units[0].tokens() } };
         Ok(vec![seen, Item::Audio { tokens: audio }])
     }
 }

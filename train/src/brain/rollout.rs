@@ -55,7 +55,8 @@ pub fn rollouts(
     rng: &mut StdRng,
 ) -> Result<Vec<Rollout>> {
     let device = Device::flex();
-    let sample = Sample { rows: prompt.rows.clone(), targets: vec![Target::default(); prompt.rows.len()], perceived: prompt.perceived.clone() };
+    let sample =
+        Sample { rows: prompt.rows.clone(), targets: vec![Target::default(); prompt.rows.len()], perceived: prompt.perceived.clone() };
     let rows: Vec<f32> = Batch::new(vec![sample]).embed(brain, sampler.markers(), prompt.heard, &device).into_data().try_into_vec()?;
     let blocks = count * (prompt.rows.len() + STEPS_MAX).div_ceil(BLOCK_TOKENS);
     let mut engine = BurnEngine::new(config, brain.language.clone(), CacheLimits { block_tokens: BLOCK_TOKENS, blocks, sessions: count });

@@ -119,6 +119,7 @@ pub fn answer(text: &str) -> Message {
 mod tests {
     use super::*;
     use caracal_shared::ids::{CODE_END, CODE_OFFSET};
+    use caracal_shared::tokenize::Tokenize;
 
     const HEARD: usize = 4;
     const WIDTH: usize = 2;
@@ -157,7 +158,12 @@ mod tests {
     #[test]
     fn nothing_that_the_user_says_is_a_target() {
         let sampler = sampler();
-        let sample = sampler.sample(&[typed("my name is anna"), answer("Yes."), typed("who am i"), answer("No.")], Perceived::default(), HEARD, WIDTH);
+        let sample = sampler.sample(
+            &[typed("my name is anna"), answer("Yes."), typed("who am i"), answer("No.")],
+            Perceived::default(),
+            HEARD,
+            WIDTH,
+        );
         let words: Vec<u32> = sample.unwrap().targets.iter().filter_map(|target| target.text).collect();
         let text = sampler.tokenizer().decode(&words).unwrap();
         assert_eq!(text, "Yes.</longcat_s>No.</longcat_s>");

@@ -74,7 +74,11 @@ pub fn run(folders: &Folders, teacher: &mut Teacher, lessons: &Lessons) -> Resul
         }
     }
     let (identity, spread) = load.report(files.config.n_routed_experts);
-    eprintln!("{}: {:.0} % of choices fall on experts without weights; least and most loaded by layer {spread:.2?}", lessons.name, identity * 100.0);
+    eprintln!(
+        "{}: {:.0} % of choices fall on experts without weights; least and most loaded by layer {spread:.2?}",
+        lessons.name,
+        identity * 100.0
+    );
     Ok(())
 }
 

@@ -122,8 +122,10 @@ mod tests {
         let count = high.len();
         let got = hearing.vectors(&Tensor::from_data(TensorData::new(high, [count, 1]), &device)).into_data().try_to_vec::<f32>().unwrap();
         assert_eq!(got.len(), low.len());
-        // Where there is energy; between the two tones the windows leak differently.
-        let loud: Vec<(f32, f32)> = got.iter().copied().zip(low).filter(|(_, want)| *want > 12.0).collect();
+        // Within 40 dB of the loudest band: below that the windows leak differently, since the front end emphasises before
+        // the window and the product here after it.
+        let loudest = low.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let loud: Vec<(f32, f32)> = got.iter().copied().zip(low).filter(|(_, want)| *want > loudest - 9.2).collect();
         assert!(loud.len() > 100, "{}", loud.len());
         for (got, want) in loud {
             assert!((got - want).abs() < 0.3, "{got}, not {want}");

@@ -193,7 +193,6 @@ impl Kitten {
             Ok(())
         })
     }
-
 }
 
 /// An item with the count of what was heard.

@@ -75,12 +75,24 @@ impl fmt::Display for Report {
         for m in &self.measured {
             let cases = m.cases.map_or(String::new(), |(right, of)| format!(" % ({right} of {of})"));
             let sign = if m.at_least { "≥" } else { "≤" };
-            writeln!(f, "| {} | {:.*}{cases} | {sign} {} | {} |", m.name, digits(m.found), m.found, m.bar, if m.holds() { "holds" } else { "below" })?;
+            writeln!(
+                f,
+                "| {} | {:.*}{cases} | {sign} {} | {} |",
+                m.name,
+                digits(m.found),
+                m.found,
+                m.bar,
+                if m.holds() { "holds" } else { "below" }
+            )?;
         }
         if let Some((identity, spread)) = &self.router {
             let spread: Vec<String> = spread.iter().map(|(least, most)| format!("{least:.2} to {most:.2}")).collect();
             writeln!(f, "| router: share of choices that fall on identity experts | {:.0} % | reported | |", identity * 100.0)?;
-            writeln!(f, "| router: load of real experts by layer, relative to an even share | {} | reported, none dead | |", spread.join(", "))?;
+            writeln!(
+                f,
+                "| router: load of real experts by layer, relative to an even share | {} | reported, none dead | |",
+                spread.join(", ")
+            )?;
         }
         Ok(())
     }

@@ -1,3 +1,5 @@
+//! What questions and answers must hold.
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use rand::SeedableRng;
