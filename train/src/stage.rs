@@ -2,7 +2,8 @@
 //!
 //! A stage is a loop over steps. Whatever it draws comes from the seed and the step's number, so a run that was stopped
 //! goes on with the data that it would have seen. Its networks are saved by the published names every few minutes; the
-//! optimiser's moments are not: after a stop they are found again within some dozens of steps.
+//! optimiser's moments are not: after a stop they are found again within some dozens of steps. How far each stage is
+//! also stands beside the checkpoint, so that a run goes on from the checkpoint alone where the work folder is gone.
 
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -12,7 +13,7 @@ use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressStyle};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 /// How often a stage saves.
 const SAVE_EVERY: Duration = Duration::from_secs(240);
@@ -28,6 +29,19 @@ pub struct Folders {
     pub model: PathBuf,
     /// Data and states that the run can make again.
     pub work: PathBuf,
+}
+
+impl Folders {
+    /// The state `work` in the work folder or, where that is gone, the part of the checkpoint that came of it.
+    pub fn state(&self, work: &str, published: &str) -> PathBuf {
+        let state = self.work.join(work);
+        if state.exists() { state } else { self.model.join(published) }
+    }
+
+    /// How far each stage is, beside the checkpoint.
+    fn steps_file(&self) -> PathBuf {
+        self.model.join("training.json")
+    }
 }
 
 /// A linear rise, then half a cosine down to a floor.
@@ -58,6 +72,7 @@ impl LearningRate {
 pub struct Stage {
     name: &'static str,
     file: PathBuf,
+    beside: PathBuf,
     seed: u64,
     steps: usize,
     done: usize,
@@ -75,13 +90,15 @@ impl Stage {
     pub fn begin(folders: &Folders, name: &'static str, steps: usize, seed: u64) -> Result<Self> {
         std::fs::create_dir_all(&folders.work).with_context(|| format!("{}: cannot be made", folders.work.display()))?;
         let file = folders.work.join(format!("{name}.json"));
-        let done = if file.exists() { read_step(&file)? } else { 0 };
+        let beside = folders.steps_file();
+        let done =
+            if file.exists() { read_step(&file)? } else { read_steps(&beside)?.get(name).and_then(Value::as_u64).unwrap_or(0) as usize };
         let bar = if std::io::stderr().is_terminal() { ProgressBar::new(steps as u64) } else { ProgressBar::hidden() };
         bar.set_style(ProgressStyle::with_template("{prefix:>10} {bar:30} {pos}/{len} {eta} {msg}").expect("the template is valid"));
         bar.set_prefix(name);
         bar.set_position(done as u64);
         let now = Instant::now();
-        Ok(Self { name, file, seed, steps, done, bar, loss: None, last_save: now, last_line: now })
+        Ok(Self { name, file, beside, seed, steps, done, bar, loss: None, last_save: now, last_line: now })
     }
 
     /// Whether the stage goes on from an earlier run.
@@ -118,6 +135,10 @@ impl Stage {
     /// When the state cannot be written.
     pub fn saved(&mut self) -> Result<()> {
         self.last_save = Instant::now();
+        let mut steps = read_steps(&self.beside)?;
+        steps.insert(self.name.to_string(), self.done.into());
+        std::fs::write(&self.beside, format!("{:#}\n", Value::Object(steps)))
+            .with_context(|| format!("{}: cannot be written", self.beside.display()))?;
         std::fs::write(&self.file, json!({"step": self.done, "loss": self.loss}).to_string())
             .with_context(|| format!("{}: cannot be written", self.file.display()))
     }
@@ -128,6 +149,15 @@ fn read_step(file: &Path) -> Result<usize> {
         .with_context(|| format!("{}: is no state of a stage; delete it to begin anew", file.display()))?;
     let step = state["step"].as_u64().with_context(|| format!("{}: names no step; delete it to begin anew", file.display()))?;
     Ok(step as usize)
+}
+
+/// Steps of all stages; none where there is no file yet.
+fn read_steps(file: &Path) -> Result<Map<String, Value>> {
+    if !file.exists() {
+        return Ok(Map::new());
+    }
+    serde_json::from_str(&std::fs::read_to_string(file)?)
+        .with_context(|| format!("{}: names no steps of stages; delete it to begin anew", file.display()))
 }
 
 #[cfg(test)]
@@ -154,6 +184,10 @@ mod tests {
         let again = Stage::begin(&folders, "test", 3, 1).unwrap();
         assert_eq!(again.next_step(), Some(1));
         assert!(again.resumed());
+        // The work folder is gone, the checkpoint is there.
+        std::fs::remove_file(folder.join("test.json")).unwrap();
+        assert_eq!(Stage::begin(&folders, "test", 3, 1).unwrap().next_step(), Some(1));
+        assert!(!Stage::begin(&folders, "other", 3, 1).unwrap().resumed());
         std::fs::remove_dir_all(folder).unwrap();
     }
 }

@@ -40,6 +40,8 @@ const NOTHING: f32 = 1e-6;
 
 /// File of the encoder on its way, below the work folder.
 const FILE: &str = "codec_acoustic.safetensors";
+/// The tokenizer in the checkpoint.
+const PUBLISHED: &str = "audio_codec/encoder.safetensors";
 /// File of the trained encoder and its quantizer.
 const TRAINED: &str = "codec_acoustic_trained.safetensors";
 
@@ -53,7 +55,8 @@ type Parts = (AcousticEncoder, GroupedResidualQuantizer);
 pub fn train(folders: &Folders, shapes: &Shapes, clips: &[Clip], rate: LearningRate) -> Result<()> {
     let mut stage = Stage::begin(folders, "codec_acoustic", rate.steps, SEED + 1)?;
     let (file, trained) = (folders.work.join(FILE), folders.work.join(TRAINED));
-    if trained.exists() {
+    // As for the semantic half: other codes would be another language.
+    if folders.state(TRAINED, PUBLISHED).exists() {
         return Ok(());
     }
     let targets = targets(clips, shapes)?;
@@ -188,7 +191,7 @@ fn fill(group: &mut Group, centres: &[f32], first: usize) {
 /// # Errors
 /// When they have not been trained.
 pub fn trained(folders: &Folders, shapes: &Shapes, weights: &Weights) -> Result<Parts> {
-    let checkpoint = Checkpoint::open(&folders.work.join(TRAINED))?;
+    let checkpoint = Checkpoint::open(&folders.state(TRAINED, PUBLISHED))?;
     let from = load(&Weights::from_checkpoint(&checkpoint, weights.device(), DType::F32), shapes)?;
     let (encoder, quantizer) = load(weights, shapes)?;
     Ok((super::transplant::values(&from.0, encoder), super::transplant::values(&from.1, quantizer)))

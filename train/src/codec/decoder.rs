@@ -45,7 +45,7 @@ pub fn train(
     let mut stage = Stage::begin(folders, "codec_decoder", rate.steps, SEED + 3)?;
     let file = folders.work.join(FILE);
     let device = Device::flex().autodiff();
-    let checkpoint = if stage.resumed() { Some(Checkpoint::open(&file)?) } else { None };
+    let checkpoint = if stage.resumed() { Some(Checkpoint::open(&folders.state(FILE, "audio_codec/decoder.safetensors"))?) } else { None };
     let weights =
         checkpoint.as_ref().map_or_else(|| Weights::random(SEED + 3, &device), |c| Weights::from_checkpoint(c, &device, DType::F32));
     let mut decoder = AudioDecoder::load(&weights, &shapes.decoder)?;

@@ -37,6 +37,8 @@ const ITERATIONS: usize = 30;
 
 /// File of the network on its way, below the work folder.
 const FILE: &str = "codec_semantic.safetensors";
+/// The tokenizer in the checkpoint.
+const PUBLISHED: &str = "audio_codec/encoder.safetensors";
 /// File of the trained tokenizer with its codes.
 const TRAINED: &str = "codec_semantic_trained.safetensors";
 
@@ -49,7 +51,8 @@ type Network = (SemanticEncoder, Linear);
 /// When a file cannot be read or written.
 pub fn train(folders: &Folders, shapes: &Shapes, clips: &[Clip], held_out: &[Clip], steps: usize) -> Result<()> {
     let trained = folders.work.join(TRAINED);
-    if trained.exists() {
+    // A tokenizer that is in the checkpoint stays: other codes would be another language.
+    if folders.state(TRAINED, PUBLISHED).exists() {
         return Ok(());
     }
     let phones = Phones::of(clips.iter().map(|clip| clip.phonemes.as_str()));
@@ -163,7 +166,7 @@ fn cluster(file: &Path, trained: &Path, shapes: &Shapes, phones: &Phones, featur
 /// # Errors
 /// When it has not been trained.
 pub fn trained(folders: &Folders, shapes: &Shapes, weights: &Weights) -> Result<SemanticEncoder> {
-    let checkpoint = Checkpoint::open(&folders.work.join(TRAINED))?;
+    let checkpoint = Checkpoint::open(&folders.state(TRAINED, PUBLISHED))?;
     let source = Weights::from_checkpoint(&checkpoint, weights.device(), DType::F32);
     let from = SemanticTokenizer::load(&source.at("semantic_tokenizer"), &shapes.semantic, Path::new("."))?.encoder;
     let to = SemanticTokenizer::load(&weights.at("semantic_tokenizer"), &shapes.semantic, Path::new("."))?.encoder;

@@ -48,7 +48,8 @@ pub fn run(folders: &Folders, corpus: &Corpus, steps: usize) -> Result<()> {
     };
     let state = folders.work.join("ears.safetensors");
     let device = Device::flex().autodiff();
-    let checkpoint = if stage.resumed() { Some(Checkpoint::open(&state)?) } else { None };
+    let before = folders.state("ears.safetensors", "audio/audio_encoder.safetensors");
+    let checkpoint = if stage.resumed() { Some(Checkpoint::open(&before)?) } else { None };
     let weights = match &checkpoint {
         Some(checkpoint) => Weights::from_checkpoint(checkpoint, &device, DType::F32),
         None => Weights::random(WEIGHTS_SEED, &device),

@@ -31,8 +31,9 @@ pub fn train(folders: &Folders, steps: usize) -> Result<()> {
     let device = Device::flex().autodiff();
     let preprocessor = Preprocessor::new(&config().preprocess);
     let state = folders.work.join("eyes");
+    let before = folders.state("eyes", "vision");
     let mut stage = Stage::begin(folders, "eyes", steps, SEED)?;
-    let mut named = if stage.resumed() { Named::open(&state, &device)? } else { Named::random(SEED, &device)? };
+    let mut named = if stage.resumed() { Named::open(&before, &device)? } else { Named::random(SEED, &device)? };
     let mut optimizer = AdamWConfig::new()
         .with_beta_2(0.99)
         .with_epsilon(1e-8)

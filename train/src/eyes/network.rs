@@ -129,16 +129,24 @@ impl Named {
         Ok(Self { networks: load(&names)?, names })
     }
 
-    /// Networks from `folder`, as [`Named::save`] wrote them. They can be saved again.
+    /// Networks from `folder`, as [`Named::save`] or [`Named::ship`] wrote them. They can be saved again.
     ///
     /// # Errors
     /// When a file is missing or damaged.
     pub fn open(folder: &Path, device: &Device) -> Result<Self> {
-        // Three small files, opened once in a run: their names must live as long as what was read from them.
-        let file = |part: &str| Checkpoint::open_part(folder, part).map(|file| &*Box::leak(Box::new(file)));
-        let files = [file(PARTS[0])?, file(PARTS[1])?, file(PARTS[2])?];
-        let names = files.map(|file| Weights::from_checkpoint(file, device, DType::F32));
-        Ok(Self { networks: load(&names)?, names })
+        let mut files = Vec::new();
+        for part in PARTS {
+            // The heads are not shipped: from a checkpoint alone they begin anew.
+            let there = part != PARTS[2] || folder.join(format!("{part}.safetensors")).exists();
+            files.push(if there { Some(Checkpoint::open_part(folder, part)?) } else { None });
+        }
+        let places: [Weights; 3] = std::array::from_fn(|part| match &files[part] {
+            Some(file) => Weights::from_checkpoint(file, device, DType::F32),
+            None => Weights::random(part as u64, device),
+        });
+        let networks = load(&places)?;
+        let names = std::array::from_fn(|part| places[part].without_file(part as u64));
+        Ok(Self { networks, names })
     }
 
     /// Writes what is trained to `folder`, in full precision.
@@ -169,7 +177,7 @@ impl Named {
     }
 }
 
-fn load(weights: &[Weights; 3]) -> Result<Networks> {
+fn load(weights: &[Weights<'_>; 3]) -> Result<Networks> {
     let config = config().vit;
     Ok(Networks {
         vit: LongCatVit::load(&weights[0], &config, RopeTable::Demo)?,
