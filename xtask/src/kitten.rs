@@ -42,8 +42,6 @@ pub fn train(arguments: &Train) -> Result<()> {
     if !arguments.part.is_empty() {
         return crate::run(std::process::Command::new(program()?).args(&arguments.part).current_dir(root()));
     }
-    // Tests of what only the training needs: the synthesisers.
-    crate::run(cargo(&["test", "--release", "--workspace", "--lib", "--", "--ignored", "voices::"]))?;
     for part in PARTS {
         crate::run(std::process::Command::new(program()?).args(part).current_dir(root()))?;
     }

@@ -46,6 +46,7 @@ pub struct Options {
 /// # Errors
 /// When data cannot be made, or a file not be read or written.
 pub fn run(options: &Options, folders: &Folders) -> Result<()> {
+    crate::voices::voice::check_synthesisers()?;
     let corpus = corpus::Corpus::open(folders, options.shards)?;
     if options.render {
         return Ok(());
