@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use caracal_edge::config::EdgeConfig;
 use caracal_edge::doctor::{Verdict, link};
-use caracal_edge::io::link_probe::{fingerprint, probe};
+use caracal_edge::io::link_probe::probe;
+use caracal_edge::io::trust::fingerprint;
 use quinn::crypto::rustls::QuicServerConfig;
 use rustls::pki_types::PrivateKeyDer;
 

@@ -113,8 +113,11 @@ impl Outcome {
 }
 
 impl Sound {
-    /// 16-bit mono.
-    fn write(&self, file: &Path) -> Result<(), hound::Error> {
+    /// Writes it as 16-bit mono WAV.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn write(&self, file: &Path) -> Result<(), hound::Error> {
         let spec = hound::WavSpec { channels: 1, sample_rate: self.rate, bits_per_sample: 16, sample_format: hound::SampleFormat::Int };
         let mut writer = hound::WavWriter::create(file, spec)?;
         for sample in &self.samples {

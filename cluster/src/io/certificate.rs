@@ -5,7 +5,7 @@ use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use caracal_edge::io::link_probe::fingerprint;
+use caracal_edge::io::trust::fingerprint;
 use caracal_shared::limits::NAME_BYTES_MAX;
 use caracal_shared::wire::ALPN;
 use quinn::crypto::rustls::QuicServerConfig;

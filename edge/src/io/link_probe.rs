@@ -7,16 +7,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use quinn::crypto::rustls::QuicClientConfig;
-use quinn::rustls;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, ring, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{DigitallySignedStruct, Error, SignatureScheme};
-use sha2::{Digest, Sha256};
+use quinn::rustls::pki_types::CertificateDer;
 
-/// The protocol that an edge and a cluster speak.
-const ALPN: &[u8] = b"caracal/1";
+use super::trust::{fingerprint, onlooker};
+
 /// How long an answer may take: beyond it no conversation is possible.
 const PATIENCE: Duration = Duration::from_secs(3);
 
@@ -51,7 +45,8 @@ async fn shake(address: &str) -> Result<Answer, String> {
     let from: SocketAddr = if to.is_ipv4() { ([0, 0, 0, 0], 0).into() } else { ([0u16; 8], 0).into() };
     let endpoint = quinn::Endpoint::client(from).map_err(|e| format!("no UDP socket can be opened: {e}"))?;
     let host = address.rsplit_once(':').map_or(address, |(host, _)| host).trim_matches(['[', ']']);
-    let connecting = endpoint.connect_with(client()?, to, host).map_err(|e| format!("{address}: {e}"))?;
+    let client = quinn::ClientConfig::new(Arc::new(onlooker().map_err(|e| e.to_string())?));
+    let connecting = endpoint.connect_with(client, to, host).map_err(|e| format!("{address}: {e}"))?;
     let connection = connecting.await.map_err(|e| format!("{to} does not shake hands: {e}"))?;
     let round_trip = connection.rtt();
     let identity = connection.peer_identity().and_then(|identity| identity.downcast::<Vec<CertificateDer<'static>>>().ok());
@@ -59,63 +54,6 @@ async fn shake(address: &str) -> Result<Answer, String> {
     connection.close(0u32.into(), b"only looking");
     endpoint.wait_idle().await;
     Ok(Answer { address: to, round_trip, fingerprint: fingerprint(&certificate) })
-}
-
-/// SHA-256 of a certificate, 64 hexadecimal digits.
-pub fn fingerprint(certificate: &[u8]) -> String {
-    Sha256::digest(certificate).iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn client() -> Result<quinn::ClientConfig, String> {
-    let provider = Arc::new(ring::default_provider());
-    let mut tls = rustls::ClientConfig::builder_with_provider(Arc::clone(&provider))
-        .with_protocol_versions(&[&rustls::version::TLS13])
-        .map_err(|e| e.to_string())?
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(Onlooker(provider)))
-        .with_no_client_auth();
-    tls.alpn_protocols = vec![ALPN.to_vec()];
-    let quic = QuicClientConfig::try_from(tls).map_err(|e| e.to_string())?;
-    Ok(quinn::ClientConfig::new(Arc::new(quic)))
-}
-
-/// Takes any certificate, as long as the other side holds its key.
-#[derive(Debug)]
-struct Onlooker(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for Onlooker {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Err(Error::General("QUIC needs TLS 1.3".into()))
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
 }
 
 #[cfg(test)]

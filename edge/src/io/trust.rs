@@ -11,8 +11,8 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 
-use super::link_probe::fingerprint;
 use caracal_shared::wire::ALPN;
+use sha2::{Digest, Sha256};
 
 /// Why nobody can be believed.
 #[derive(Debug, thiserror::Error)]
@@ -56,17 +56,13 @@ impl Trust {
     /// # Errors
     /// [`TrustError`].
     pub fn client(&self) -> Result<QuicClientConfig, TrustError> {
-        let provider = Arc::new(ring::default_provider());
-        let builder = rustls::ClientConfig::builder_with_provider(provider.clone())
-            .with_protocol_versions(&[&rustls::version::TLS13])
-            .map_err(|e| TrustError::Tls(e.to_string()))?;
-        let mut tls = match self {
+        let tls = match self {
             Self::Fingerprint(text) => {
                 let pinned: String = text.chars().filter(|c| *c != ':').collect::<String>().to_lowercase();
                 if pinned.len() != 64 || !pinned.chars().all(|c| c.is_ascii_hexdigit()) {
                     return Err(TrustError::Fingerprint { found: text.clone() });
                 }
-                builder.dangerous().with_custom_certificate_verifier(Arc::new(Pin { pinned, provider })).with_no_client_auth()
+                certificate_checked_by_hand(Some(pinned))?
             }
             Self::Authority(file) => {
                 let wrong = |problem: String| TrustError::Authority { file: file.clone(), problem };
@@ -77,18 +73,46 @@ impl Trust {
                 if roots.is_empty() {
                     return Err(wrong("it holds no certificate".into()));
                 }
-                builder.with_root_certificates(roots).with_no_client_auth()
+                tls_13(&Arc::new(ring::default_provider()))?.with_root_certificates(roots).with_no_client_auth()
             }
         };
-        tls.alpn_protocols = vec![ALPN.to_vec()];
-        QuicClientConfig::try_from(tls).map_err(|e| TrustError::Tls(e.to_string()))
+        quic(tls)
     }
 }
 
-/// Believes one certificate, and that only with its key.
+/// A client that shakes hands with anybody, to look at the certificate: nothing may be said over its connections.
+///
+/// # Errors
+/// [`TrustError::Tls`].
+pub(super) fn onlooker() -> Result<QuicClientConfig, TrustError> {
+    quic(certificate_checked_by_hand(None)?)
+}
+
+/// SHA-256 of a certificate, 64 hexadecimal digits.
+pub fn fingerprint(certificate: &[u8]) -> String {
+    Sha256::digest(certificate).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn tls_13(provider: &Arc<CryptoProvider>) -> Result<rustls::ConfigBuilder<rustls::ClientConfig, rustls::WantsVerifier>, TrustError> {
+    let builder = rustls::ClientConfig::builder_with_provider(provider.clone());
+    builder.with_protocol_versions(&[&rustls::version::TLS13]).map_err(|e| TrustError::Tls(e.to_string()))
+}
+
+fn certificate_checked_by_hand(pinned: Option<String>) -> Result<rustls::ClientConfig, TrustError> {
+    let provider = Arc::new(ring::default_provider());
+    let builder = tls_13(&provider)?.dangerous();
+    Ok(builder.with_custom_certificate_verifier(Arc::new(Pin { pinned, provider })).with_no_client_auth())
+}
+
+fn quic(mut tls: rustls::ClientConfig) -> Result<QuicClientConfig, TrustError> {
+    tls.alpn_protocols = vec![ALPN.to_vec()];
+    QuicClientConfig::try_from(tls).map_err(|e| TrustError::Tls(e.to_string()))
+}
+
+/// Believes one certificate, or with none pinned any, and that only with its key.
 #[derive(Debug)]
 struct Pin {
-    pinned: String,
+    pinned: Option<String>,
     provider: Arc<CryptoProvider>,
 }
 
@@ -101,7 +125,7 @@ impl ServerCertVerifier for Pin {
         _: &[u8],
         _: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        match fingerprint(certificate) == self.pinned {
+        match self.pinned.as_ref().is_none_or(|pinned| fingerprint(certificate) == *pinned) {
             true => Ok(ServerCertVerified::assertion()),
             false => Err(Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure)),
         }

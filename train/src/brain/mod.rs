@@ -34,8 +34,7 @@ pub mod training;
 
 use anyhow::{Result, ensure};
 
-use crate::ears;
-use crate::ears::features::Ears;
+use crate::ears::heard::Heard;
 use crate::eyes::features::Sight;
 use crate::stage::Folders;
 
@@ -88,7 +87,7 @@ pub fn run(options: &Options, folders: &Folders) -> Result<()> {
         sampler: sample::Sampler::open(&folders.model)?,
         replies: if speaks { Some(replies::Replies::make(folders, options.answers)?) } else { None },
         perception: perception::Perception::new(
-            if hears { Some((Ears::open(folders)?, ears::corpus::Corpus::open(folders, ears::corpus::SHARDS)?.listening)) } else { None },
+            if hears { Some(Heard::open(folders)?) } else { None },
             if sees { Some(Sight::open(&folders.model)?) } else { None },
         ),
         heard: heard_width(folders)?,

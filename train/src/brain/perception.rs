@@ -1,9 +1,9 @@
 //! What kitten hears and sees while its language model learns: the frozen encoders at work.
 //!
-//! Rendering and encoding an utterance takes longer than learning from it, so utterances and scenes are kept and come
-//! back in other conversations, heard as they were; each step replaces a few of them.
+//! Rendering and encoding takes longer than learning from it, so utterances ([`Heard`]) and scenes are kept and come back
+//! in other conversations; now and then a kept scene is replaced.
 
-use std::collections::HashMap;
+use std::sync::Arc;
 
 use anyhow::Result;
 use caracal_shared::prompt::{Item, VideoUnit};
@@ -13,42 +13,26 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 
 use super::sample::Perceived;
-use crate::ears::features::Ears;
+use crate::ears::heard::Heard;
 use crate::eyes::features::{SeenCase, Sight};
 use crate::eyes::scene::Split;
-use crate::voices::listening::{Condition, Listening};
 
-/// Ways in which one sentence is kept at most.
-const TAKES: usize = 4;
 /// Scenes and clips that are kept.
 const SEEN: usize = 6000;
 /// Share of questions about clips.
 const CLIPS: f64 = 0.35;
-/// Chance that a kept take is used although another could be made.
-const REUSE: f64 = 0.85;
 
 /// Ears, eyes and what they have perceived.
 pub struct Perception {
-    ears: Option<(Ears, Listening)>,
-    takes: HashMap<String, Vec<Vec<f32>>>,
+    heard: Option<Heard>,
     sight: Option<Sight>,
     seen: Vec<SeenCase>,
 }
 
 impl Perception {
     /// Ears and eyes as far as they are trained.
-    pub fn new(ears: Option<(Ears, Listening)>, sight: Option<Sight>) -> Self {
-        Self { ears, takes: HashMap::new(), sight, seen: Vec::new() }
-    }
-
-    /// Whether anything can be heard.
-    pub fn hears(&self) -> bool {
-        self.ears.is_some()
-    }
-
-    /// Whether anything can be seen.
-    pub fn sees(&self) -> bool {
-        self.sight.is_some()
+    pub fn new(heard: Option<Heard>, sight: Option<Sight>) -> Self {
+        Self { heard, sight, seen: Vec::new() }
     }
 
     /// A sentence as training hears it, appended to `perceived`; the item that stands for it.
@@ -58,28 +42,17 @@ impl Perception {
     ///
     /// # Panics
     /// Without ears.
-    pub fn hear(&mut self, sentence: &str, perceived: &mut Perceived, rng: &mut StdRng) -> Result<Item> {
-        let rows = self.take(sentence, rng)?;
-        let tokens = self.tokens(&rows);
-        perceived.audio.extend(rows);
+    pub fn hear(&self, sentence: &str, perceived: &mut Perceived, rng: &mut StdRng) -> Result<Item> {
+        let (rows, tokens) = self.take(sentence, rng)?;
+        perceived.audio.extend_from_slice(&rows);
         Ok(Item::Audio { tokens })
     }
 
-    fn tokens(&self, rows: &[f32]) -> u32 {
-        (rows.len() / self.ears.as_ref().expect("there are ears").0.width()) as u32
-    }
-
-    fn take(&mut self, sentence: &str, rng: &mut StdRng) -> Result<Vec<f32>> {
-        let (ears, listening) = self.ears.as_ref().expect("there are ears");
-        let takes = self.takes.entry(sentence.to_string()).or_default();
-        if let Some(take) = takes.choose(rng).filter(|_| rng.random_bool(REUSE)) {
-            return Ok(take.clone());
-        }
-        let rows = ears.hear(listening.spoken(sentence, Condition::Training, rng)?)?;
-        if takes.len() < TAKES {
-            takes.push(rows.clone());
-        }
-        Ok(rows)
+    fn take(&self, sentence: &str, rng: &mut StdRng) -> Result<(Arc<[f32]>, u32)> {
+        let heard = self.heard.as_ref().expect("there are ears");
+        let rows = heard.of_training(sentence, rng)?;
+        let tokens = (rows.len() / heard.ears().width()) as u32;
+        Ok((rows, tokens))
     }
 
     /// A question about something seen: a new one until there are many, then mostly one that is kept.
@@ -119,7 +92,7 @@ impl Perception {
     ///
     /// # Errors
     /// When the question cannot be rendered.
-    pub fn asked(&mut self, case: &SeenCase, spoken: bool, perceived: &mut Perceived, rng: &mut StdRng) -> Result<Vec<Item>> {
+    pub fn asked(&self, case: &SeenCase, spoken: bool, perceived: &mut Perceived, rng: &mut StdRng) -> Result<Vec<Item>> {
         let unit = |unit: &crate::eyes::features::SeenUnit| VideoUnit { seconds: unit.seconds, tokens: unit.tokens() };
         let words = crate::domain::conversation::words(&case.question);
         if !spoken {
@@ -132,9 +105,8 @@ impl Perception {
             let text = if rng.random_bool(0.5) { words } else { super::tokenizer_file::written(&words) };
             return Ok(vec![seen, Item::Text(text)]);
         }
-        let rows = self.take(&words, rng)?;
-        let audio = self.tokens(&rows);
-        perceived.audio.extend(rows);
+        let (rows, audio) = self.take(&words, rng)?;
+        perceived.audio.extend_from_slice(&rows);
         if !case.video && rng.random_bool(0.6) {
             // A live session: the scene stands still while it is asked about, one unit a second and some before.
             let seconds = (audio as usize * 2).div_ceil(25);

@@ -2,7 +2,7 @@
 //!
 //! For each prompt a few answers are drawn. The one whose words are right and whose codes lie nearest to Caracal's own
 //! recording is preferred to the one that is worst. Each head has its own term:
-//! L = Σ over heads of -log σ(τ [(log π(y⁺) - log π₀(y⁺)) - (log π(y⁻) - log π₀(y⁻))]), π₀ the model before the stage.
+//! L = Σ over heads of -log σ(τ [(log π(y⁺) - log π₀(y⁺)) - (log π(y⁻) - log π₀(y⁻))]), π₀ the model before the run.
 //!
 //! Source: LongCat-Flash-Omni technical report, multi-head DPO: text and audio weigh the same. It leaves open whether its
 //! regulariser of 0.1 is τ; here it is.
@@ -22,6 +22,7 @@ use super::model::{Brain, BrainFiles};
 use super::rollout::{Prompt, Rollout, Temperature, rollouts};
 use super::sample::{Perceived, Sample, Sampler, typed};
 use super::shape::{SEED, WIDTH};
+use crate::ctc::edits;
 use crate::domain::{Conversation, Split};
 use crate::stage::{Folders, LearningRate, Stage};
 
@@ -126,20 +127,6 @@ fn told(sampler: &Sampler, question: &Message, answer: &Rollout, heard: usize) -
     sampler.sample(&[question.clone(), answer], Perceived::default(), heard, WIDTH)
 }
 
-/// Insertions, deletions and changes between two runs of codes.
-fn edits(a: &[u32], b: &[u32]) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.iter().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, y) in b.iter().enumerate() {
-            let cost = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = cost.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
-}
-
 /// Log probability of each sample's answer by each head.
 ///
 /// # Shapes
@@ -175,14 +162,6 @@ fn picked(logits: Tensor<2>, ids: &[Option<u32>]) -> Tensor<2> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn edits_are_counted_as_the_definition_says() {
-        for (a, b, wanted) in [("", "", 0), ("kitten", "sitting", 3), ("abc", "", 3), ("abc", "abc", 0), ("ab", "ba", 2)] {
-            let codes = |text: &str| text.bytes().map(u32::from).collect::<Vec<_>>();
-            assert_eq!(edits(&codes(a), &codes(b)), wanted, "{a} {b}");
-        }
-    }
 
     #[test]
     fn picked_values_are_log_probabilities_and_zero_where_nothing_is_asked() {

@@ -58,12 +58,14 @@ pub fn rollouts(
     let sample =
         Sample { rows: prompt.rows.clone(), targets: vec![Target::default(); prompt.rows.len()], perceived: prompt.perceived.clone() };
     let rows: Vec<f32> = Batch::new(vec![sample]).embed(brain, sampler.markers(), prompt.heard, &device).into_data().try_into_vec()?;
-    let blocks = count * (prompt.rows.len() + STEPS_MAX).div_ceil(BLOCK_TOKENS);
-    let mut engine = BurnEngine::new(config, brain.language.clone(), CacheLimits { block_tokens: BLOCK_TOKENS, blocks, sessions: count });
+    let blocks = (prompt.rows.len() + STEPS_MAX).div_ceil(BLOCK_TOKENS);
+    let mut engine = BurnEngine::new(config, brain.language.clone(), CacheLimits { block_tokens: BLOCK_TOKENS, blocks, sessions: 1 });
+    let session = engine.open()?;
+    let after_prompt = engine.step(&[Work { session, rows, read: Read::Last }]).remove(0)?.rows;
+    let mark = engine.checkpoint(session)?;
     let mut answers = Vec::with_capacity(count);
     for _ in 0..count {
-        let session = engine.open()?;
-        let mut hidden = engine.step(&[Work { session, rows: rows.clone(), read: Read::Last }]).remove(0)?.rows;
+        let mut hidden = after_prompt.clone();
         let mut machine = ReplyMachine::new(reply_ids(sampler.markers()));
         let (mut text, mut codes, mut finished) = (Vec::new(), Vec::new(), false);
         for _ in 0..STEPS_MAX {
@@ -79,7 +81,7 @@ pub fn rollouts(
             let row = row.into_data().try_into_vec::<f32>()?;
             hidden = engine.step(&[Work { session, rows: row, read: Read::Last }]).remove(0)?.rows;
         }
-        engine.close(session)?;
+        engine.roll_back(mark)?;
         answers.push(Rollout { text: reply_text(sampler.tokenizer(), text)?, frames: codec_frames(&codes), finished });
     }
     Ok(answers)

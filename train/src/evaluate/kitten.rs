@@ -8,7 +8,7 @@ use caracal_cluster::backbone::embedding::Features;
 use caracal_cluster::backbone::watcher::Watcher;
 use caracal_cluster::backbone::{CodecEmbedding, CodecHead, LongCatFlash};
 use caracal_cluster::engine::{BurnEngine, CacheLimits};
-use caracal_cluster::generate::outcome::Outcome;
+use caracal_cluster::generate::outcome::{Outcome, Sound};
 use caracal_cluster::generate::reply::{Replier, ReplyOptions};
 use caracal_cluster::model::ModelFolder;
 use caracal_cluster::sampler::Sampling;
@@ -43,8 +43,8 @@ pub struct Turn {
 pub struct Answer {
     /// Clean text.
     pub text: String,
-    /// Samples at the codec's rate.
-    pub sound: Vec<f32>,
+    /// What is heard.
+    pub sound: Option<Sound>,
     /// Steps until the end.
     pub steps: usize,
 }
@@ -103,15 +103,19 @@ impl Kitten {
             let items = turn.items.iter().cloned().map(|item| counted(item, tokens)).collect();
             messages.push(Message { role: Role::User, items });
             let outcome = self.reply(&messages, &audio, &image)?;
-            let frames = outcome.audio_codes.iter().map(|frame| frame.map(|code| code.saturating_sub(CODE_OFFSET))).collect();
-            // A spoken turn of the past needs at least as many rows as ids; a reply that was cut short is told as text.
-            let spoken = Item::Spoken { text: outcome.text.clone(), segments: vec![frames] };
-            messages.push(Message { role: Role::VoiceAssistant, items: vec![spoken] });
+            // A reply that was cut off may have more words than sound, which no spoken turn can have: it is told as text.
+            messages.push(if outcome.reply.finished && outcome.segments == 1 {
+                let frames = outcome.audio_codes.iter().map(|frame| frame.map(|code| code.saturating_sub(CODE_OFFSET))).collect();
+                let spoken = Item::Spoken { text: outcome.text.clone(), segments: vec![frames] };
+                Message { role: Role::VoiceAssistant, items: vec![spoken] }
+            } else {
+                Message { role: Role::Assistant, items: vec![Item::Text(outcome.text.clone())] }
+            });
             answer = Some(outcome);
         }
         let outcome = answer.context("a conversation has a turn")?;
         let steps = outcome.reply.text.len();
-        Ok(Answer { text: outcome.text, sound: outcome.sound.map(|sound| sound.samples).unwrap_or_default(), steps })
+        Ok(Answer { text: outcome.text, sound: outcome.sound, steps })
     }
 
     fn width(&self) -> usize {

@@ -75,8 +75,8 @@ pub fn run(options: &Options, folders: &Folders) -> Result<()> {
         let spoken: Vec<_> = answered
             .iter()
             .filter(|(case, answer)| matches!(case.group, Group::Voices | Group::Memory) && !answer.text.is_empty())
+            .filter_map(|(_, answer)| Some((answer.text.clone(), answer.sound.clone()?)))
             .take(JUDGED)
-            .map(|(_, answer)| (answer.text.clone(), answer.sound.clone()))
             .collect();
         report.add(judged::replies(judge, &folders.work.join("judged"), &spoken)?);
     }

@@ -17,7 +17,7 @@ use super::sample::Sample;
 use super::targets::{PATCH_GROUPS, TOKEN_GROUPS, Targets, width};
 
 /// Width of the language model, and so of what the projector gives.
-pub const OUTPUT: usize = 192;
+pub const OUTPUT: usize = crate::brain::shape::WIDTH;
 /// Patches of a picture: 8 x 8 of a square one, 32 rows for the language model. It also bounds a live unit.
 pub const PATCHES_MAX: u64 = 64;
 /// Fewest patches: smaller pictures are enlarged to at least 6 x 6.
