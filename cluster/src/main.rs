@@ -11,7 +11,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 #[command(
     name = "caracal-cluster",
     version,
-    after_help = "Start with:\n  caracal-cluster serve --help\n  caracal-cluster generate --help\n  caracal-cluster plan --help"
+    after_help = "Start with:\n  caracal-cluster local --help\n  caracal-cluster serve --help\n  caracal-cluster generate --help\n  caracal-cluster plan --help"
 )]
 struct Arguments {
     #[command(subcommand)]
@@ -21,6 +21,7 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     Serve(serve::command::Arguments),
+    Local(serve::local::Arguments),
     Generate(generate::command::Arguments),
     /// Says whether a checkpoint fits on given GPUs and how fast it can be. Reads no weights; config.json is enough.
     #[command(
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
     // Exit codes: 0 done, 1 failed (for `plan`: does not fit), 2 the question was wrong.
     let (outcome, failure) = match Arguments::parse().command {
         Command::Serve(arguments) => (serve::command::run(&arguments), ExitCode::FAILURE),
+        Command::Local(arguments) => (serve::local::run(&arguments), ExitCode::FAILURE),
         Command::Generate(arguments) => (generate::command::run(&arguments).map(|()| ExitCode::SUCCESS), ExitCode::FAILURE),
         Command::Plan(arguments) => (plan::command::run(arguments), ExitCode::from(2)),
         Command::Completions { shell } => (completions(shell), ExitCode::FAILURE),

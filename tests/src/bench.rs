@@ -1,10 +1,11 @@
 //! Benchmarks: each prints its figure, what the machine could do at best in the same run, and the ratio.
 //!
-//! `cargo xtask bench perception --full-size` and `cargo xtask bench backbone`.
+//! `cargo xtask bench perception --full-size`, `cargo xtask bench backbone`, `cargo xtask bench conversation`.
 
 pub mod audio;
 pub mod backbone;
 pub mod codec;
+pub mod conversation;
 pub mod kernels;
 mod measure;
 pub mod vision;

@@ -2,7 +2,7 @@
 //!
 //! | file | command |
 //! |---|---|
-//! | `demo.rs` | `demo`: build, run the six demo conversations, show what came out |
+//! | `demo.rs` | `demo`: build, hold the shipped conversation with kitten, draw its turns |
 //! | `kitten.rs` | `train-kitten`, `eval-kitten`: the checkpoint that this project trains |
 //! | `test.rs` | `test`, `ci`: everything that must hold |
 //! | `tidy.rs` | `tidy`: rules about the tree that no compiler checks |
@@ -32,7 +32,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Run the demo conversations on this machine and show what came out.
+    /// Hold a spoken conversation with kitten on this machine, and draw what happened when.
     Demo(demo::Arguments),
     /// Install and fetch what a conversation needs beside Rust: a C compiler, ffmpeg, ONNX Runtime, the voice model.
     Setup,
@@ -54,9 +54,11 @@ enum Task {
         rest: Vec<String>,
     },
     /// Time what Caracal computes, beside what the machine could do at best.
-    #[command(after_help = "Examples:\n  cargo xtask bench perception --full-size\n  cargo xtask bench backbone")]
+    #[command(
+        after_help = "Examples:\n  cargo xtask bench perception --full-size\n  cargo xtask bench backbone\n  cargo xtask bench conversation"
+    )]
     Bench {
-        /// Passed on: `perception`, `backbone` or `kernels`, `--full-size`, `--device`, `--json`.
+        /// Passed on: `perception`, `backbone`, `kernels` or `conversation`, `--full-size`, `--device`, `--json`.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
         rest: Vec<String>,
     },

@@ -4,6 +4,8 @@
 //! |---|---|
 //! | [`brain`] | a model folder as node and executor |
 //! | [`command`] | `caracal-cluster serve` |
+//! | [`local`] | `caracal-cluster local`: with an edge in the same process |
 
 pub mod brain;
 pub mod command;
+pub mod local;

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`options`] | what all of them take: the configuration file and what wins over it |
 //! | [`run`] | `run`: hear, see and speak with a cluster |
+//! | [`talk`] | one conversation at a terminal, through any door |
 //! | [`listen`] | `listen`: when speech and turns are heard in a sound |
 //! | [`doctor`] | `doctor`: what works and what does not |
 //! | [`config`] | `config`: check a configuration file, or print every default |
@@ -17,3 +18,4 @@ pub mod media;
 pub mod options;
 pub mod paint;
 pub mod run;
+pub mod talk;

@@ -14,6 +14,7 @@ use caracal_shared::wire::{Hello, Model, TICKET_BYTES, Ticket, VERSION};
 
 use super::door::{Dial, Door, DoorEvent};
 use super::pace::Clock;
+use super::recorder::Recorder;
 use super::sink::{Sink, SinkError};
 use super::source::{Hop, Shot};
 use super::vad::{SileroState, SileroVad, VadError};
@@ -21,6 +22,7 @@ use crate::accelerator::Accelerator;
 use crate::audio::voice_activity::{SpeechProbability, VoiceActivity, VoiceActivityConfig};
 use crate::conversation::{Conversation, Input, Output, Settings, Story};
 use crate::job::{Job, JobResult};
+use crate::timeline::Timeline;
 
 /// Longest wait for something to happen: bounds how late the end of a source is noticed.
 const IDLE_WAIT: Duration = Duration::from_secs(1);
@@ -53,6 +55,8 @@ pub struct DriverSettings {
     pub model: Model,
     /// Where the ticket is kept for the next start; nowhere, and a restart begins anew.
     pub ticket_file: Option<PathBuf>,
+    /// Whether to keep a timeline of what happens: it costs memory by the hour.
+    pub timeline: bool,
 }
 
 /// Why a driver stopped.
@@ -69,7 +73,7 @@ pub enum DriverError {
     Thread(&'static str),
 }
 
-/// Who looks on: stories with session time, and depths of queues.
+/// Who looks on: stories with session time.
 pub type Observer = Box<dyn FnMut(Micros, &Story) + Send>;
 
 /// The accelerator on its thread.
@@ -145,6 +149,7 @@ pub struct Driver<D> {
     played: u64,
     events: Receiver<Event>,
     observer: Observer,
+    recorder: Option<Recorder>,
     /// Time of the hop that is being worked on when time is that of a file.
     file_time: Option<Micros>,
 }
@@ -168,9 +173,23 @@ impl<D: Door> Driver<D> {
         let conversation = Conversation::new(&settings.conversation);
         let activity = VoiceActivity::new(settings.activity);
         let file_time = (!real_time).then_some(Micros(0));
-        let dial = Dial(0);
-        let mut driver =
-            Self { conversation, settings, clock, voice, activity, accelerator, door, dial, sink, played: 0, events, observer, file_time };
+        let recorder = settings.timeline.then(Recorder::default);
+        let mut driver = Self {
+            conversation,
+            settings,
+            clock,
+            voice,
+            activity,
+            accelerator,
+            door,
+            dial: Dial(0),
+            sink,
+            played: 0,
+            events,
+            observer,
+            recorder,
+            file_time,
+        };
         driver.dial();
         driver
     }
@@ -214,20 +233,34 @@ impl<D: Door> Driver<D> {
         Ok(())
     }
 
-    /// Ends the session, or keeps it for the next start, and closes what is open.
+    /// Ends the session, or keeps it for the next start, and closes what is open. Returns the timeline, if one was kept.
     ///
     /// # Errors
     /// [`DriverError::Sink`].
-    pub fn finish(mut self, keep_session: bool) -> Result<(), DriverError> {
+    pub fn finish(mut self, keep_session: bool) -> Result<Option<Timeline>, DriverError> {
         if !keep_session {
             self.handle(Input::Leave)?;
         }
         self.door.leave();
         self.sink.stop()?;
-        Ok(())
+        Ok(self.recorder.map(Recorder::finish))
     }
 
     fn happen(&mut self, event: Event) -> Result<(), DriverError> {
+        if let Some(recorder) = &mut self.recorder {
+            let now = self.file_time.unwrap_or_else(|| self.clock.now());
+            let rate = self.settings.conversation.speaker_rate;
+            match &event {
+                Event::Hop(hop) => {
+                    let (samples, bytes) = self.conversation.depths();
+                    recorder.hop(now, hop);
+                    recorder.depths(now, samples, rate, bytes);
+                }
+                Event::Done(result) => recorder.done(now, result, rate),
+                Event::Door(dial, DoorEvent::Received(message)) if *dial == self.dial => recorder.received(now, message),
+                _ => {}
+            }
+        }
         match event {
             Event::Hop(hop) => self.hop(&hop),
             Event::Shot(shot) => self.handle(Input::Camera(shot.picture)),
@@ -272,13 +305,31 @@ impl<D: Door> Driver<D> {
         self.conversation.handle(now, input);
         while let Some(output) = self.conversation.poll() {
             match output {
-                Output::Job(job) => self.accelerator.ask(job)?,
-                Output::Control(message) => self.door.control(message),
-                Output::Vision(message) => self.door.vision(message),
+                Output::Job(job) => {
+                    if let Some(recorder) = &mut self.recorder {
+                        recorder.job(now, &job);
+                    }
+                    self.accelerator.ask(job)?;
+                }
+                Output::Control(message) => {
+                    if let Some(recorder) = &mut self.recorder {
+                        recorder.control(now, &message);
+                    }
+                    self.door.control(message);
+                }
+                Output::Vision(message) => {
+                    if let Some(recorder) = &mut self.recorder {
+                        recorder.vision(now, &message);
+                    }
+                    self.door.vision(message);
+                }
                 Output::Block(block) => {
                     let position = self.played;
                     self.played += block.samples.len() as u64;
-                    if block.attempt.is_some() {
+                    if let Some(attempt) = block.attempt {
+                        if let Some(recorder) = &mut self.recorder {
+                            recorder.block(now, attempt);
+                        }
                         self.sink.play(position, &block.samples)?;
                     }
                 }
@@ -286,6 +337,9 @@ impl<D: Door> Driver<D> {
                 Output::Reconnect => self.dial(),
                 Output::Story(story) => {
                     tracing::debug!(session_us = now.0, ?story);
+                    if let Some(recorder) = &mut self.recorder {
+                        recorder.story(now, &story);
+                    }
                     (self.observer)(now, &story);
                 }
             }

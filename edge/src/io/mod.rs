@@ -5,7 +5,8 @@
 //! | [`source`], [`pace`] | the trait of everything that is perceived; playing files in at the speed of the world |
 //! | [`sound_source`], [`picture_source`] | sound and pictures from files and pipes |
 //! | [`sink`], [`wav_sink`] | the trait of everything that plays; WAV files and pipes |
-//! | [`driver`] | feeds the conversation, and does what it asks |
+//! | [`driver`], [`recorder`] | feeds the conversation, and does what it asks; keeps a timeline of it |
+//! | [`script`] | a conversation that is played in turn by turn |
 //! | [`door`], [`quic`], [`trust`] | the way to a cluster; over QUIC; whom the edge believes |
 //! | [`link_probe`] | a handshake with the cluster and nothing more |
 //! | [`vad_files`], [`vad`] | where ONNX Runtime and the voice model lie; speech probabilities |
@@ -19,6 +20,8 @@ pub mod link_probe;
 pub mod pace;
 pub mod picture_source;
 pub mod quic;
+pub mod recorder;
+pub mod script;
 pub mod sink;
 pub mod sound_source;
 pub mod source;

@@ -35,7 +35,7 @@ text{font-family:'DejaVu Sans',Verdana,sans-serif;font-size:11px;fill:#333}\
 .head{font-weight:bold}.strong{font-weight:bold;fill:#006a4e}.lane{fill:#f6f7f9}.grid{stroke:#000;stroke-opacity:.08}.axis{stroke:#999}\
 .level{fill:#c3cedb;stroke:none}.speech{fill:#0072b2;fill-opacity:.75}.idle{fill:#e9ebee}.listen{fill:#9fc9e5}.hold{fill:#ffe9a8}\
 .speculate{fill:#f0b13c}.speak{fill:#7fcdb1}.sound{stroke:#0072b2;stroke-width:2}.picture{stroke:#b0527f;stroke-width:3}\
-.control{stroke:#888}.prefill{fill:#56b4e9}.decode{fill:#cc79a7}.held{fill:url(#held)}.discarded{fill:url(#discarded)}\
+.control{stroke:#888}.codes{stroke:#cc79a7;stroke-width:2}.hears{fill:#56b4e9}.sees{fill:#b0527f}.speaks{fill:#cc79a7}.held{fill:url(#held)}.discarded{fill:url(#discarded)}\
 .played{fill:#009e73}.depth{fill:none;stroke:#555;stroke-width:1.2}.mark{stroke:#444;stroke-dasharray:3 3}\
 .wait{fill:#009e73;fill-opacity:.12}.rule{stroke:#ccc}";
 
@@ -50,8 +50,9 @@ const LEGEND: &[(&str, &str)] = &[
     ("speech", "speech"),
     ("hold", "silence"),
     ("speculate", "answer on a guess"),
-    ("prefill", "prefill"),
-    ("decode", "decode"),
+    ("hears", "hears"),
+    ("sees", "sees"),
+    ("speaks", "speaks"),
     ("held", "held behind the gate"),
     ("discarded", "discarded"),
     ("played", "played"),
@@ -210,12 +211,15 @@ impl Canvas {
                 self.svg.text("", x + width / 2.0, y + 19.0, Anchor::Middle, name);
             }
         }
-        // What took no part is left out: listening alone has no cluster.
+        // What took no part is left out: listening alone has no accelerator.
         if !lanes.sent.is_empty() {
             self.uplink(lanes);
         }
+        if !lanes.received.is_empty() {
+            self.downlink(lanes);
+        }
         if !lanes.work.is_empty() {
-            self.cluster(lanes);
+            self.accelerator(lanes);
         }
         if !lanes.heard.is_empty() {
             self.answer(lanes);
@@ -223,12 +227,13 @@ impl Canvas {
         self.queues(lanes);
     }
 
-    fn cluster(&mut self, lanes: &Lanes) {
-        let y = self.lane("cluster", "prefill, decode", 34.0);
+    fn accelerator(&mut self, lanes: &Lanes) {
+        let y = self.lane("accelerator", "perceives, speaks", 34.0);
         for Span { from, to, what } in &lanes.work {
             let (class, offset) = match what {
-                Work::Prefill => ("prefill", 2.0),
-                Work::Decode => ("decode", 18.0),
+                Work::Hear => ("hears", 2.0),
+                Work::See => ("sees", 2.0),
+                Work::Speak => ("speaks", 18.0),
             };
             self.span(class, (*from, *to), y + offset, 14.0, class);
         }
@@ -273,6 +278,14 @@ impl Canvas {
             };
             let x = self.window.x(*at);
             self.svg.line(class, (x, y + top), (x, y + bottom), &format!("{class}, {bytes} bytes at {}", seconds(*at)));
+        }
+    }
+
+    fn downlink(&mut self, lanes: &Lanes) {
+        let y = self.lane("downlink", "codes", 24.0);
+        for (at, frames, bytes) in lanes.received.iter().filter(|(at, ..)| self.window.contains(*at)) {
+            let x = self.window.x(*at);
+            self.svg.line("codes", (x, y + 4.0), (x, y + 20.0), &format!("{frames} frames, {bytes} bytes at {}", seconds(*at)));
         }
     }
 

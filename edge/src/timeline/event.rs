@@ -17,13 +17,15 @@ pub enum Cargo {
     Control,
 }
 
-/// What the cluster computed.
+/// What the accelerator computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Work {
-    /// Rows into the cache.
-    Prefill,
-    /// Steps of an answer.
-    Decode,
+    /// Sound to embeddings.
+    Hear,
+    /// Pictures to embeddings.
+    See,
+    /// Codes to sound.
+    Speak,
 }
 
 /// One thing that happened. Times of what lasts are its length from the moment it is logged for.
@@ -44,7 +46,16 @@ pub enum TimelineEvent {
         /// Its size on the wire.
         bytes: u32,
     },
-    /// The cluster computed.
+    /// Codes of an answer came down.
+    Received {
+        /// Whose.
+        attempt: AttemptId,
+        /// How many frames.
+        frames: u32,
+        /// Their size on the wire.
+        bytes: u32,
+    },
+    /// The accelerator computed.
     Worked {
         /// What.
         work: Work,

@@ -89,7 +89,9 @@ pub struct Lanes {
     pub phases: Vec<Span<Phase>>,
     /// Messages that went up.
     pub sent: Vec<(Micros, Cargo, u32)>,
-    /// What the cluster computed.
+    /// Frames of answers that came down, and their bytes.
+    pub received: Vec<(Micros, u32, u32)>,
+    /// What the accelerator computed.
     pub work: Vec<Span<Work>>,
     /// What became of the answers' sound.
     pub heard: Vec<Span<Heard>>,
@@ -142,6 +144,7 @@ impl Layout {
             }
             TimelineEvent::Turn(output) => self.turn(at, *output),
             TimelineEvent::Sent { cargo, bytes } => self.lanes.sent.push((at, *cargo, *bytes)),
+            TimelineEvent::Received { frames, bytes, .. } => self.lanes.received.push((at, *frames, *bytes)),
             TimelineEvent::Worked { work, length } => join(&mut self.lanes.work, at, *length, *work),
             TimelineEvent::Token(attempt) => {
                 if self.token_of.replace(*attempt) != Some(*attempt) {
@@ -323,15 +326,15 @@ mod tests {
         let work = |work, ms: u64| TimelineEvent::Worked { work, length: Micros(ms * 1000) };
         let lanes = lay_out(vec![
             (0, TimelineEvent::SpeechStarted),
-            (10, work(Work::Prefill, 5)),
-            (30, work(Work::Prefill, 5)),
-            (36, work(Work::Decode, 4)),
-            (90, work(Work::Decode, 10)),
+            (10, work(Work::Hear, 5)),
+            (30, work(Work::Hear, 5)),
+            (36, work(Work::Speak, 4)),
+            (90, work(Work::Speak, 10)),
             (50, TimelineEvent::Depth { queue: "uplink", entries: 3 }),
             (60, TimelineEvent::Depth { queue: "uplink", entries: 0 }),
         ]);
         assert_eq!(ms(&lanes.speech), [(0, 100, ())]);
-        assert_eq!(ms(&lanes.work), [(10, 35, Work::Prefill), (36, 40, Work::Decode), (90, 100, Work::Decode)]);
+        assert_eq!(ms(&lanes.work), [(10, 35, Work::Hear), (36, 40, Work::Speak), (90, 100, Work::Speak)]);
         assert_eq!(lanes.queues.len(), 1);
         assert_eq!(lanes.queues[0].steps, [(Micros(50_000), 3), (Micros(60_000), 0)]);
     }

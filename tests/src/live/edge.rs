@@ -232,6 +232,7 @@ fn start<D: Door>(
         token: token.into(),
         model: agreed,
         ticket_file: options.ticket.clone(),
+        timeline: false,
     };
     let voice = Box::new(Known { speech: options.speech.clone(), samples: 0 });
     let driver = Driver::start(settings, voice, thread, door, Box::new(ear), received, observer, clock, true);

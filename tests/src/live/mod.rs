@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`cluster`] | a cluster on a port of its own |
 //! | [`edge`] | an edge whose microphone is a list of spans of noise |
-//! | [`proxy`] | a road between them that can lose everything |
+//! | [`proxy`] | a road between them that is long and loses some or all |
 
 pub mod cluster;
 pub mod edge;

@@ -25,7 +25,7 @@ fn session() -> Timeline {
     at(3150, TimelineEvent::Held { attempt: AttemptId(0), length: Micros(60_000) });
     at(3400, turn(TurnOutput::Resume(AttemptId(0))));
     at(5300, turn(TurnOutput::SpeculativeEndpoint(AttemptId(1))));
-    at(5320, work(Work::Prefill, 22));
+    at(5320, work(Work::Hear, 22));
     at(5350, TimelineEvent::Token(AttemptId(1)));
     at(5420, TimelineEvent::Held { attempt: AttemptId(1), length: Micros(60_000) });
     at(5650, turn(TurnOutput::Endpoint { attempt: AttemptId(1), speculated: true }));
@@ -33,7 +33,7 @@ fn session() -> Timeline {
         at(5658 + 10 * i, TimelineEvent::Played { attempt: AttemptId(1), length: Micros(10_000) });
     }
     for i in 0..40 {
-        at(5345 + 60 * i, work(Work::Decode, 7));
+        at(5345 + 60 * i, work(Work::Speak, 7));
         at(5345 + 60 * i, TimelineEvent::Depth { queue: "downlink", entries: (i as u32 * 7) % 5 });
     }
     at(5400, TimelineEvent::Said { attempt: AttemptId(1), text: "A red ball & <nothing> else.".into() });
@@ -42,7 +42,7 @@ fn session() -> Timeline {
     at(8606, TimelineEvent::Silenced);
     for second in [1, 2, 3, 4, 5, 9, 10] {
         at(second * 1000 + 10, TimelineEvent::Sent { cargo: Cargo::Picture, bytes: 18_000 });
-        at(second * 1000 + 30, work(Work::Prefill, 45));
+        at(second * 1000 + 30, work(Work::Hear, 45));
         for i in 0..12 {
             at(second * 1000 + 80 * i, TimelineEvent::Sent { cargo: Cargo::Sound, bytes: 130 });
         }
@@ -78,7 +78,7 @@ fn a_session_shows_every_lane_mark_and_latency() {
         ("class=\"speech\" x", 3 + 1),
         ("class=\"picture\"", 7),
         ("class=\"sound\"", 84),
-        ("class=\"decode\" x", 40 + 1),
+        ("class=\"speaks\" x", 40 + 1),
         ("class=\"discarded\" x", 1 + 1),
         ("class=\"held\" x", 1 + 1),
         ("class=\"played\" x", 1 + 1),

@@ -1,0 +1,58 @@
+//! `caracal-cluster local`: edge and cluster in one process.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use caracal_edge::command::options::ConfigOptions;
+use caracal_edge::command::talk::{TalkOptions, prepare, talk};
+use caracal_kernels::{DeviceChoice, choose_device};
+
+use super::brain::{Capacity, load};
+use crate::io::host::Host;
+use crate::io::local::LocalDoor;
+use crate::io::metrics::Metrics;
+
+/// What the edge of this process shows the cluster of this process.
+const TOKEN: &str = "same-process";
+/// Positions of one cache block.
+const BLOCK_TOKENS: usize = 64;
+/// Positions that the session remembers at most; the model's context if that is less.
+const CONTEXT: usize = 8192;
+
+/// Talk with a model on this machine alone: edge and cluster in one process, no network.
+#[derive(clap::Args, Debug)]
+#[command(after_help = "\
+Examples:
+  caracal-cluster local --model models/kitten --sound question.wav --answer answer.wav
+  caracal-cluster local --model models/kitten --script conversation.toml --answer answers.wav --timeline turns.svg
+
+Settings are those of the edge: `caracal config --print`.
+Exit codes: 0 the conversation ended, 1 failed or answered otherwise than the script says, 2 wrong arguments.")]
+pub struct Arguments {
+    #[command(flatten)]
+    options: ConfigOptions,
+    #[command(flatten)]
+    talk: TalkOptions,
+    /// What computes the language model: `auto`, `cpu` or `wgpu`.
+    #[arg(long, default_value = "auto")]
+    device: DeviceChoice,
+}
+
+/// Talks until the sound or the script has ended.
+///
+/// # Errors
+/// When the configuration, the model or the sound cannot be used.
+pub fn run(arguments: &Arguments) -> Result<ExitCode> {
+    let mut config = arguments.options.read()?;
+    prepare(&mut config, &arguments.talk)?;
+    let chosen = choose_device(arguments.device);
+    let capacity = Capacity::of(1, BLOCK_TOKENS, CONTEXT);
+    let (node, executor) = load(&config.model, &chosen.device, vec![TOKEN.into()], capacity, CONTEXT)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().context("no runtime")?;
+    let mut host = Host::start(node, executor, Arc::new(Metrics::default())).context("no thread")?;
+    let (handle, carrier) = (host.handle().clone(), runtime.handle().clone());
+    let outcome = talk(&config, &arguments.talk, TOKEN.into(), |told| Ok(LocalDoor::open(handle, carrier, told)));
+    host.shut_down();
+    outcome
+}
