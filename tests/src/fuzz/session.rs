@@ -2,7 +2,14 @@
 
 use std::sync::Arc;
 
+use caracal_cluster::admission::Admission;
+use caracal_cluster::node::{ConnectionId, Node, NodeInput};
+use caracal_cluster::scheduler::Blocks;
 use caracal_cluster::tokenizer::Tokenizer;
+use caracal_edge::audio::voice_activity::VoiceEvent;
+use caracal_edge::conversation::Input;
+use caracal_edge::job::{HearingId, JobResult};
+use caracal_edge::vision::Picture;
 use caracal_shared::limits::{PICTURES_KEPT_MAX, RESEND_BYTES_MAX};
 use caracal_shared::machine::{Machine, Micros};
 use caracal_shared::session::LiveTemplate;
@@ -10,7 +17,8 @@ use caracal_shared::session::engine::EngineOp;
 use caracal_shared::session::{cluster, edge};
 use caracal_shared::turn::{AttemptId, TurnId, TurnOutput};
 use caracal_shared::wire::{
-    AudioCut, ClusterMessage, EdgeMessage, Embeddings, Model, PictureId, Precision, Reason, Refusal, SeenAs, Ticket, VisionMessage, Welcome,
+    AudioCut, ClusterMessage, EdgeMessage, Embeddings, Hello, Model, PictureId, Precision, Reason, Refusal, SeenAs, Ticket, VERSION,
+    VisionMessage, Welcome,
 };
 
 use crate::golden::golden_root;
@@ -145,6 +153,75 @@ pub fn edge_input(bytes: &mut Bytes) -> edge::EdgeInput {
         21 => In::Received(ClusterMessage::ReplyClosed { attempt, text: "yes".into(), whole: bytes.byte() % 2 == 0 }),
         22 => In::Received(ClusterMessage::Ack { control: bytes.number(), vision: bytes.number() }),
         _ => In::Received(ClusterMessage::Notice { reason: Reason::Busy, text: "no".into(), turn: Some(turn) }),
+    }
+}
+
+/// The next input of an edge's whole conversation.
+///
+/// # Panics
+/// Never: a picture of one pixel is one.
+pub fn conversation_input(bytes: &mut Bytes) -> Input {
+    let (stream, attempt, picture) = (HearingId(bytes.number()), AttemptId(bytes.number()), PictureId(bytes.number()));
+    let embeddings = |bytes: &mut Bytes| (bytes.byte() % 4 > 0).then(|| bytes.embeddings());
+    let (at, decided_at) = (bytes.number() * 400, bytes.number() * 400);
+    match bytes.byte() % 24 {
+        0 => Input::Tick,
+        1..=6 => Input::Hop(Box::new([f32::from(bytes.byte()) / 256.0; 160])),
+        7 | 8 => Input::Voice(VoiceEvent::Started { at, decided_at }),
+        9 | 10 => Input::Voice(VoiceEvent::Stopped { at, decided_at, brief: bytes.byte() % 3 == 0 }),
+        11 => Input::Camera(Arc::new(Picture::new("fuzz", 1, 1, vec![bytes.byte(); 3]).expect("one pixel"))),
+        12 => Input::Show(Arc::new(Picture::new("fuzz", 1, 1, vec![bytes.byte(); 3]).expect("one pixel"))),
+        13 | 14 => Input::Done(JobResult::Heard { stream, embeddings: embeddings(bytes) }),
+        15 => Input::Done(JobResult::HeardTail { stream, attempt, embeddings: embeddings(bytes) }),
+        16 => Input::Done(JobResult::Seen { picture, embeddings: embeddings(bytes) }),
+        17 => Input::Done(JobResult::Spoken { attempt, samples: vec![0.5; usize::from(bytes.byte())], last: bytes.byte() % 3 == 0 }),
+        18 | 19 => Input::Pull,
+        20 => Input::Leave,
+        _ => match edge_input(bytes) {
+            edge::EdgeInput::Linked(welcome) => Input::Linked(welcome),
+            edge::EdgeInput::Unlinked => Input::Unlinked,
+            edge::EdgeInput::Refused(refusal) => Input::Refused(refusal),
+            edge::EdgeInput::Received(message) => Input::Received(message),
+            _ => Input::Tick,
+        },
+    }
+}
+
+/// A node that serves what [`cluster_settings`] says, to whoever shows the token `t`.
+pub fn node(settings: &cluster::Settings) -> Node {
+    let admission = Admission {
+        tokens: vec!["t".into()],
+        model: settings.model.identity.clone(),
+        width: 4,
+        hidden_width: None,
+        template: settings.template.clone(),
+        code_sizes: settings.code_sizes,
+        context: settings.context,
+        reply_steps: settings.reply_steps,
+    };
+    Node::new(admission, Blocks { tokens: 16, total: 64 }, 3)
+}
+
+/// The next input of a node whose engine is stuck: a result that nobody asked for is a fault of the driver, not of a peer.
+pub fn node_input(bytes: &mut Bytes) -> NodeInput {
+    let connection = ConnectionId(bytes.number());
+    match bytes.byte() % 12 {
+        0 => NodeInput::Tick,
+        1..=3 => {
+            let model =
+                Model { identity: "m".into(), audio_cut: AudioCut::Projected, precision: Precision::Int8, audio_width: 4, vision_width: 4 };
+            let token = if bytes.byte() % 8 == 0 { "wrong" } else { "t" }.to_string();
+            let hello = Hello { version: VERSION + u32::from(bytes.byte() == 9), token, model, resume: None };
+            NodeInput::Connect { connection, hello, ticket: Ticket([bytes.byte(); 16]) }
+        }
+        4 => NodeInput::Disconnect(connection),
+        5 => NodeInput::Egress(connection, bytes.byte() % 2 == 0),
+        6 if bytes.byte() % 16 == 0 => NodeInput::Shutdown,
+        _ => match cluster_input(bytes) {
+            cluster::ClusterInput::Control(message) => NodeInput::Control(connection, message),
+            cluster::ClusterInput::Vision(message) => NodeInput::Vision(connection, message),
+            _ => NodeInput::Tick,
+        },
     }
 }
 

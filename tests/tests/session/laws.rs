@@ -2,17 +2,20 @@
 
 use std::sync::LazyLock;
 
+use caracal_cluster::node::NodeInput;
 use caracal_cluster::scheduler::{Blocks, Sampled, Scheduler, SchedulerInput, SchedulerOutput, SessionKey};
+use caracal_edge::conversation::{Conversation, Input, Settings};
 use caracal_edge::downlink::{Downlink, DownlinkInput};
 use caracal_edge::job::JobResult;
 use caracal_edge::playout::{Playout, PlayoutInput};
+use caracal_edge::uplink::{Uplink, UplinkInput};
 use caracal_shared::machine::{Machine, Micros};
 use caracal_shared::prompt::Row;
 use caracal_shared::session::engine::{Choose, EngineOp, Part};
 use caracal_shared::session::{cluster, edge};
-use caracal_shared::turn::AttemptId;
+use caracal_shared::turn::{AttemptId, TurnId, TurnOutput, TurnTiming};
 use caracal_shared::wire::Ticket;
-use caracal_tests::fuzz::session::{cluster_input, cluster_settings, edge_input, script};
+use caracal_tests::fuzz::session::{cluster_input, cluster_settings, conversation_input, edge_input, node, node_input, script};
 use caracal_tests::fuzz::{cluster_session, edge_session};
 use caracal_tests::machine_laws;
 use proptest::prelude::*;
@@ -57,6 +60,37 @@ proptest! {
         let start = edge::Session::new(camera, restarted.then_some(Ticket([1; 16])));
         machine_laws::check(&start, &script(&data, edge_input), saved, edge::EdgeInput::Tick, OUTPUTS_MAX);
         edge_session(&data);
+    }
+
+    #[test]
+    fn of_the_whole_edge(data in bytes(), saved in 0usize..60, camera in any::<bool>()) {
+        let start = Conversation::new(&Settings { timing: TurnTiming::default(), camera, speaker_rate: 24_000, ticket: None });
+        machine_laws::check(&start, &script(&data, conversation_input), saved, Input::Tick, OUTPUTS_MAX);
+    }
+
+    #[test]
+    fn of_the_uplink(data in bytes(), saved in 0usize..60, camera in any::<bool>()) {
+        let inputs: Vec<_> = script(&data, conversation_input)
+            .into_iter()
+            .filter_map(|(at, input)| Some((at, match input {
+                Input::Hop(hop) => UplinkInput::Hop(hop),
+                Input::Voice(event) => UplinkInput::Voice(event),
+                Input::Camera(picture) => UplinkInput::Camera(picture),
+                Input::Show(picture) => UplinkInput::Show(picture),
+                Input::Done(result) => UplinkInput::Done(result),
+                Input::Pull => UplinkInput::Turn(TurnOutput::TurnStart(TurnId(at.0 / 1_000_000))),
+                Input::Tick => UplinkInput::Turn(TurnOutput::SpeculativeEndpoint(AttemptId(at.0 % 3))),
+                Input::Unlinked => UplinkInput::Turn(TurnOutput::Resume(AttemptId(0))),
+                _ => return None,
+            })))
+            .collect();
+        let tick = UplinkInput::Hop(Box::new([0.0; 160]));
+        machine_laws::check(&Uplink::new(camera), &inputs, saved, tick, OUTPUTS_MAX);
+    }
+
+    #[test]
+    fn of_the_whole_cluster(data in bytes(), saved in 0usize..60) {
+        machine_laws::check(&node(&SETTINGS), &script(&data, node_input), saved, NodeInput::Tick, OUTPUTS_MAX);
     }
 
     #[test]

@@ -85,10 +85,10 @@ pub const STAGES: [Lessons; 6] = [
     },
     Lessons {
         name: "tuning",
-        steps: 6000,
+        steps: 4000,
         rate: 8e-4,
         floor: 0.02,
-        mix: Mix { typed: 0.07, speaking: 0.28, listening: 0.3, talking: 0.15, seeing: 0.2, exchanges_max: 4 },
+        mix: Mix { typed: 0.05, speaking: 0.15, listening: 0.25, talking: 0.3, seeing: 0.25, exchanges_max: 4 },
         moves: Moves::All,
     },
 ];

@@ -14,6 +14,8 @@ use super::tokenizer_file::written;
 use crate::domain::conversation::memory_over_four;
 use crate::domain::{Conversation, Split};
 
+/// Share of long conversations that tell something in the first turn and ask for it in the fourth.
+const MEMORY_SHARE: f64 = 0.12;
 /// Draws until every answer of a conversation can be spoken, at most so often.
 const DRAWS_MAX: usize = 200;
 
@@ -96,7 +98,7 @@ impl Teacher {
         let can_say = |c: &Conversation| c.exchanges.iter().all(|e| self.replies.as_ref().is_some_and(|r| r.can_say(&e.reply)));
         for _ in 0..DRAWS_MAX {
             let long = rng.random_bool(0.4);
-            let conversation = if exchanges_max >= 4 && rng.random_bool(if spoken { 0.04 } else { 0.1 }) {
+            let conversation = if exchanges_max >= 4 && rng.random_bool(MEMORY_SHARE) {
                 memory_over_four(rng, Split::Training)
             } else {
                 let most = if spoken { exchanges_max.min(2) } else { exchanges_max };
@@ -113,7 +115,7 @@ impl Teacher {
     fn about_something_seen(&mut self, mix: &Mix, rng: &mut StdRng) -> Result<Sample> {
         let case = self.perception.see(rng)?;
         let heard = mix.listening > 0.0 && rng.random_bool(0.6);
-        let spoken = mix.talking > 0.0 && rng.random_bool(0.3);
+        let spoken = mix.talking > 0.0 && rng.random_bool(0.4);
         let mut perceived = Perceived::default();
         let mut messages = Vec::new();
         // Something may have been talked about before.
