@@ -39,3 +39,19 @@ fn completions_know_the_commands() {
         assert!(script.status.success() && text(&script.stdout).contains("generate"), "{shell}");
     }
 }
+
+#[test]
+fn the_printed_configuration_is_one_and_a_wrong_key_is_refused_with_what_was_meant() {
+    let printed = run(&["serve", "--print-config", "--sessions", "3"]);
+    assert!(printed.status.success() && text(&printed.stdout).contains("sessions = 3"), "{}", text(&printed.stdout));
+    let file = std::env::temp_dir().join(format!("caracal-cluster-{}.toml", std::process::id()));
+    let file = file.to_string_lossy();
+    std::fs::write(&*file, &printed.stdout).expect("room");
+    let again = run(&["serve", "--config", &file, "--print-config"]);
+    assert_eq!(text(&again.stdout), text(&printed.stdout));
+    std::fs::write(&*file, "sesions = 4\n").expect("room");
+    let refused = run(&["serve", "--config", &file, "--print-config"]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(text(&refused.stderr).contains("sessions"), "{}", text(&refused.stderr));
+    std::fs::remove_file(&*file).expect("ours");
+}

@@ -5,6 +5,7 @@
 
 use std::path::PathBuf;
 
+use caracal_kernels::DeviceChoice;
 use caracal_shared::limits::{ENDPOINT_AFTER, SPECULATE_AFTER};
 use caracal_shared::machine::Micros;
 use caracal_shared::turn::TurnTiming;
@@ -56,6 +57,16 @@ pub enum Compute {
     Cpu,
     /// wgpu.
     Wgpu,
+}
+
+impl From<Compute> for DeviceChoice {
+    fn from(compute: Compute) -> Self {
+        match compute {
+            Compute::Auto => Self::Auto,
+            Compute::Cpu => Self::Cpu,
+            Compute::Wgpu => Self::Wgpu,
+        }
+    }
 }
 
 impl Choice for Compute {

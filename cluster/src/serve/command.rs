@@ -6,14 +6,19 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use caracal_kernels::{DeviceChoice, choose_device};
+use caracal_edge::settings::{print, read_file};
+use caracal_kernels::choose_device;
 use tracing_subscriber::EnvFilter;
 
 use super::brain::{Capacity, load};
+use super::config::{CONFIG_FILE, ClusterConfig};
 use crate::io::certificate::Credentials;
 use crate::io::host::Host;
 use crate::io::metrics::{self, Metrics};
 use crate::io::quic::QuicServer;
+
+/// First words of a printed file.
+const INTRODUCTION: &str = "Configuration of caracal-cluster. Every key is shown with its default; leave out what you do not change.";
 
 /// Serve edges over QUIC: they hear, see and speak; this thinks.
 #[derive(clap::Args, Debug)]
@@ -21,42 +26,59 @@ use crate::io::quic::QuicServer;
 Examples:
   caracal-cluster serve --model models/kitten
   caracal-cluster serve --model DIR --listen 0.0.0.0:4433 --metrics 127.0.0.1:9464 --sessions 8
+  caracal-cluster serve --print-config > caracal-cluster.toml
 
 At the first start a certificate and a device token are made in the state folder. Copy the fingerprint and the token that
 are printed into each edge's configuration (cluster.fingerprint, cluster.token).
 Ctrl-C lets answers that are being heard end, then stops; a second one stops at once.
 Exit codes: 0 stopped, 1 failed, 2 wrong arguments.")]
 pub struct Arguments {
-    /// Folder of the model, in the published layout.
+    /// Configuration file; without it `caracal-cluster.toml` of this folder if there is one, else the defaults.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Print every key with the value that counts, as a configuration file, and stop.
+    #[arg(long)]
+    print_config: bool,
+    /// Folder of the model; this and the following win over the file.
     #[arg(long, value_name = "DIR")]
-    model: PathBuf,
+    model: Option<PathBuf>,
     /// Address to listen on, UDP.
-    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:4433")]
-    listen: SocketAddr,
-    /// Address of the Prometheus metrics, TCP; none are served without it.
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<SocketAddr>,
+    /// Address of the Prometheus metrics, TCP.
     #[arg(long, value_name = "ADDRESS")]
     metrics: Option<SocketAddr>,
     /// Folder of certificate, key and device tokens.
-    #[arg(long, value_name = "DIR", default_value = "caracal-state")]
-    state: PathBuf,
-    /// Host name of this machine in its certificate; may be given several times.
-    #[arg(long = "name", value_name = "NAME", default_value = "localhost")]
-    names: Vec<String>,
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
     /// Sessions at most, connected or not.
-    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
-    sessions: u16,
-    /// Positions that a session remembers at most; the model's context if that is less.
-    #[arg(long, value_name = "N", default_value_t = 8192, value_parser = clap::value_parser!(u32).range(512..))]
-    context: u32,
-    /// Positions of one cache block.
-    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..))]
-    block_tokens: u16,
-    /// What computes: `auto`, `cpu` or `wgpu`.
-    #[arg(long, default_value = "auto")]
-    device: DeviceChoice,
-    /// What is logged: error, warn, info, debug or trace, also per part: `info,caracal_cluster=debug`.
-    #[arg(long, value_name = "FILTER", default_value = "info")]
-    log: String,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65_535))]
+    sessions: Option<u32>,
+}
+
+impl Arguments {
+    /// The file, with the options that win over it.
+    fn read(&self) -> Result<ClusterConfig> {
+        let beside = || Some(PathBuf::from(CONFIG_FILE)).filter(|file| file.is_file());
+        let mut config: ClusterConfig = match self.config.clone().or_else(beside) {
+            Some(file) => read_file(&file)?,
+            None => ClusterConfig::default(),
+        };
+        if let Some(model) = &self.model {
+            config.model = model.clone();
+        }
+        if let Some(listen) = self.listen {
+            config.listen = listen.to_string();
+        }
+        if let Some(metrics) = self.metrics {
+            config.metrics = metrics.to_string();
+        }
+        if let Some(state) = &self.state {
+            config.state = state.clone();
+        }
+        config.sessions = self.sessions.unwrap_or(config.sessions);
+        Ok(config)
+    }
 }
 
 /// Serves until it is told to stop.
@@ -64,27 +86,35 @@ pub struct Arguments {
 /// # Errors
 /// When the model, the state folder or an address cannot be used.
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
-    let filter = EnvFilter::try_new(&arguments.log).with_context(|| format!("--log {}: not a filter", arguments.log))?;
+    let mut config = arguments.read()?;
+    if arguments.print_config {
+        print!("{}", print(&mut config, INTRODUCTION));
+        return Ok(ExitCode::SUCCESS);
+    }
+    let filter = EnvFilter::try_new(&config.log).with_context(|| format!("log = \"{}\": not a filter", config.log))?;
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
-    let credentials = Credentials::open(&arguments.state, &arguments.names)?;
-    let chosen = choose_device(arguments.device);
+    let names: Vec<String> = config.names.split_whitespace().map(str::to_string).collect();
+    let credentials = Credentials::open(&config.state, &names)?;
+    let chosen = choose_device(config.compute.into());
     if let Some(why) = &chosen.fallback {
         eprintln!("caracal-cluster: {why}");
     }
-    let capacity = Capacity::of(arguments.sessions.into(), arguments.block_tokens.into(), arguments.context as usize);
-    let (node, executor) = load(&arguments.model, &chosen.device, credentials.tokens.clone(), capacity, arguments.context as usize)?;
+    let context = config.context as usize;
+    let capacity = Capacity::of(config.sessions as usize, config.block_tokens as usize, context);
+    let (node, executor) = load(&config.model, &chosen.device, credentials.tokens.clone(), capacity, context)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().context("no runtime")?;
     let metrics = Arc::new(Metrics::default());
     let mut host = Host::start(node, executor, metrics.clone()).context("no thread")?;
     let server = runtime.block_on(async {
-        let server = QuicServer::start(arguments.listen, &credentials, host.handle().clone())?;
+        let server = QuicServer::start(config.listen.parse()?, &credentials, host.handle().clone())?;
         println!("listening on {} (UDP), on {}", server.address()?, chosen.name);
-        if let Some(address) = arguments.metrics {
-            let address = metrics::serve(address, metrics).await.with_context(|| format!("--metrics {address}: cannot be listened on"))?;
+        if !config.metrics.is_empty() {
+            let address = metrics::serve(config.metrics.parse()?, metrics).await;
+            let address = address.with_context(|| format!("metrics = \"{}\": cannot be listened on", config.metrics))?;
             println!("metrics on http://{address}/metrics");
         }
         println!("fingerprint {}", credentials.fingerprint());
-        println!("token file  {}", arguments.state.join("tokens").display());
+        println!("token file  {}", config.state.join("tokens").display());
         anyhow::Ok(server)
     })?;
     runtime.block_on(async { tokio::signal::ctrl_c().await }).context("no signals")?;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use caracal_edge::command::options::ConfigOptions;
 use caracal_edge::command::talk::{TalkOptions, prepare, talk};
-use caracal_kernels::{DeviceChoice, choose_device};
+use caracal_kernels::choose_device;
 
 use super::brain::{Capacity, load};
 use crate::io::host::Host;
@@ -34,9 +34,6 @@ pub struct Arguments {
     options: ConfigOptions,
     #[command(flatten)]
     talk: TalkOptions,
-    /// What computes the language model: `auto`, `cpu` or `wgpu`.
-    #[arg(long, default_value = "auto")]
-    device: DeviceChoice,
 }
 
 /// Talks until the sound or the script has ended.
@@ -46,7 +43,7 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let mut config = arguments.options.read()?;
     prepare(&mut config, &arguments.talk)?;
-    let chosen = choose_device(arguments.device);
+    let chosen = choose_device(config.compute.into());
     let capacity = Capacity::of(1, BLOCK_TOKENS, CONTEXT);
     let (node, executor) = load(&config.model, &chosen.device, vec![TOKEN.into()], capacity, CONTEXT)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().context("no runtime")?;

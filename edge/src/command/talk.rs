@@ -8,7 +8,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result, ensure};
-use caracal_kernels::{DeviceChoice, choose_device};
+use caracal_kernels::choose_device;
 use caracal_shared::machine::Micros;
 use caracal_shared::rates::HOP_SAMPLES;
 use caracal_shared::session::{Ending, Exchange};
@@ -19,7 +19,7 @@ use tracing_subscriber::EnvFilter;
 use super::media::{self, AnySource};
 use super::options::MediaOptions;
 use super::paint::Paint;
-use crate::config::{ClusterLink, Compute, EdgeConfig, EmbeddingCut, EmbeddingPrecision, PaceChoice};
+use crate::config::{ClusterLink, EdgeConfig, EmbeddingCut, EmbeddingPrecision, PaceChoice};
 use crate::conversation::{Settings, Story};
 use crate::io::door::{Dial, Door, DoorEvent};
 use crate::io::driver::{AcceleratorThread, Driver, DriverSettings, Event};
@@ -88,11 +88,7 @@ pub fn prepare(config: &mut EdgeConfig, options: &TalkOptions) -> Result<()> {
 /// # Errors
 /// When the model, the sound, the voice model or the door cannot be used.
 pub fn talk<D: Door>(config: &EdgeConfig, options: &TalkOptions, token: String, open: impl FnOnce(Told) -> Result<D>) -> Result<ExitCode> {
-    let device = choose_device(match config.compute {
-        Compute::Auto => DeviceChoice::Auto,
-        Compute::Cpu => DeviceChoice::Cpu,
-        Compute::Wgpu => DeviceChoice::Wgpu,
-    });
+    let device = choose_device(config.compute.into());
     let (cut, precision) = agreed(&config.cluster);
     let script = options.script.as_deref().map(Script::read).transpose()?;
     let performance = script.as_ref().map(Script::load).transpose()?;

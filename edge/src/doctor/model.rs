@@ -3,23 +3,19 @@
 use std::path::Path;
 
 use burn::tensor::{DType, Device};
+use caracal_kernels::choose_device;
 use caracal_kernels::device::ChosenDevice;
-use caracal_kernels::{DeviceChoice, choose_device};
 
 use super::{Check, Verdict};
 use crate::audio::{AudioPerception, Waveform};
 use crate::codec::AudioDecoder;
-use crate::config::{Compute, EdgeConfig};
+use crate::config::EdgeConfig;
 use crate::io::Clock;
 use crate::vision::{RopeTable, VisionEncoder};
 
 /// Finds the device that `config` asks for.
 pub fn device(config: &EdgeConfig) -> ChosenDevice {
-    choose_device(match config.compute {
-        Compute::Auto => DeviceChoice::Auto,
-        Compute::Cpu => DeviceChoice::Cpu,
-        Compute::Wgpu => DeviceChoice::Wgpu,
-    })
+    choose_device(config.compute.into())
 }
 
 /// Says what computes.

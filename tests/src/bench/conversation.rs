@@ -4,28 +4,20 @@
 //! The limit of the wait is the speaker's own beat: it takes a block each 10 ms, so the mean wait cannot be below 5 ms.
 
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::channel;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use burn::tensor::Device;
-use caracal_edge::audio::voice_activity::VoiceActivityConfig;
-use caracal_edge::conversation::{Settings, Story};
-use caracal_edge::io::driver::{AcceleratorThread, Driver, DriverSettings, Event};
-use caracal_edge::io::quic::{QuicDoor, QuicSettings};
-use caracal_edge::io::script::{Cue, Script};
-use caracal_edge::io::trust::Trust;
-use caracal_edge::io::{Clock, SileroState, SileroVad, Sink, SinkError, VadFiles};
-use caracal_edge::live;
+use caracal_edge::io::script::Script;
 use caracal_edge::timeline::{Cargo, Timeline, TimelineEvent, turn_times};
 use caracal_shared::machine::Micros;
 use caracal_shared::rates::{AUDIO_EMBEDDING_MS, CODEC_FRAME_MS, HOP_SAMPLES};
-use caracal_shared::session::{Ending, Exchange};
-use caracal_shared::turn::{TurnId, TurnOutput, TurnState, TurnTiming};
+use caracal_shared::session::Ending;
+use caracal_shared::turn::{TurnId, TurnOutput};
 use caracal_shared::wire::{AudioCut, EdgeMessage, Embeddings, PictureId, Precision, VisionMessage, write_unit};
 
-use crate::live::{Cluster, Proxy, proxy::Weather};
+use crate::live::Cluster;
+use crate::live::proxy::Weather;
+use crate::live::scripted::{Talked, Way, talk};
 
 /// The shipped conversation.
 const SCRIPT: &str = "tests/data/conversation/conversation.toml";
@@ -48,49 +40,6 @@ pub struct Options {
     pub root: PathBuf,
     /// One JSON object a line.
     pub json: bool,
-}
-
-/// How one edge talks.
-#[derive(Clone, Copy)]
-struct Way {
-    weather: Weather,
-    timing: TurnTiming,
-    cut: AudioCut,
-    precision: Precision,
-}
-
-impl Way {
-    fn near(speculates: bool) -> Self {
-        let timing = TurnTiming::default();
-        let timing = if speculates { timing } else { TurnTiming { speculate_after: timing.endpoint_after, ..timing } };
-        Self { weather: Weather::default(), timing, cut: AudioCut::Projected, precision: Precision::Int8 }
-    }
-}
-
-/// What one edge lived through.
-struct Talked {
-    timeline: Timeline,
-    exchanges: Vec<Exchange>,
-    underruns: usize,
-    /// When each turn of the script was begun to be played.
-    begun: Vec<Micros>,
-}
-
-/// A speaker that nobody hears.
-struct Silent(u32);
-
-impl Sink for Silent {
-    fn sample_rate(&self) -> u32 {
-        self.0
-    }
-
-    fn play(&mut self, _: u64, _: &[f32]) -> Result<(), SinkError> {
-        Ok(())
-    }
-
-    fn stop(&mut self) -> Result<(), SinkError> {
-        Ok(())
-    }
 }
 
 /// Prints every table.
@@ -136,8 +85,7 @@ impl Bench {
     }
 
     fn talk(&self, script: &Script, way: Way) -> Result<Talked> {
-        let proxy = Proxy::through(self.cluster.address(), way.weather);
-        talk(&self.model, &proxy, &self.cluster, script, way)
+        talk(&self.model, &self.cluster, script, way)
     }
 
     fn waits(&self, turns: usize) -> Result<()> {
@@ -236,66 +184,6 @@ impl Bench {
         );
         Ok(())
     }
-}
-
-/// One edge, from the first turn of the script to the last answer.
-fn talk(model: &Path, proxy: &Proxy, cluster: &Cluster, script: &Script, way: Way) -> Result<Talked> {
-    let (accelerator, agreed) = live::load(model, &Device::flex(), script.shows(), way.cut, way.precision)?;
-    let speaker_rate = accelerator.speaker_rate();
-    let voice = Box::new((SileroVad::load(&VadFiles::find(None, None)?)?, SileroState::default()));
-    let (events, received) = channel();
-    let thread = AcceleratorThread::start(accelerator, events.clone())?;
-    let told = Mutex::new(events.clone());
-    let quic = QuicSettings {
-        address: proxy.address.to_string(),
-        trust: Trust::Fingerprint(cluster.fingerprint.clone()),
-        keep_alive: Duration::from_secs(1),
-        idle_timeout: Duration::from_secs(10),
-        reconnect_longest: Duration::from_secs(1),
-    };
-    let door = QuicDoor::open(quic, move |dial, event| {
-        // A driver that is gone needs no news.
-        let _ = told.lock().unwrap_or_else(PoisonError::into_inner).send(Event::Door(dial, event));
-    })?;
-    let (cue, begun, ended) = (Cue::default(), Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(false)));
-    let performance = script.load()?;
-    let clock = Clock::start();
-    let player = {
-        let (cue, begun, ended) = (cue.clone(), begun.clone(), ended.clone());
-        let played = move |index: Option<usize>| match index {
-            Some(_) => begun.lock().unwrap_or_else(PoisonError::into_inner).push(clock.now()),
-            None => *ended.lock().unwrap_or_else(PoisonError::into_inner) = true,
-        };
-        std::thread::spawn(move || performance.play(clock, &cue, |event| events.send(event).is_ok(), played))
-    };
-    let settings = DriverSettings {
-        conversation: Settings { timing: way.timing, camera: false, speaker_rate, ticket: None },
-        activity: VoiceActivityConfig::default(),
-        token: cluster.token.clone(),
-        model: agreed,
-        ticket_file: None,
-        timeline: true,
-    };
-    let (heard, underruns) = (cue.clone(), Arc::new(Mutex::new(0)));
-    let counted = underruns.clone();
-    let observer = Box::new(move |at: Micros, story: &Story| match story {
-        Story::FirstSound(_) => heard.sound(at),
-        Story::Underrun(_) => *counted.lock().unwrap_or_else(PoisonError::into_inner) += 1,
-        _ => {}
-    });
-    let mut driver = Driver::start(settings, voice, thread, door, Box::new(Silent(speaker_rate)), received, observer, clock, true);
-    driver.run_with(|driver| {
-        let idle = driver.conversation().state() == TurnState::Idle;
-        cue.idle(driver.now(), idle);
-        idle && *ended.lock().unwrap_or_else(PoisonError::into_inner)
-    })?;
-    cue.end();
-    let exchanges = driver.conversation().transcript().exchanges().cloned().collect();
-    let timeline = driver.finish(false)?.context("a timeline was asked for")?;
-    player.join().expect("the player does not panic");
-    let (begun, underruns) =
-        (begun.lock().unwrap_or_else(PoisonError::into_inner).clone(), *underruns.lock().unwrap_or_else(PoisonError::into_inner));
-    Ok(Talked { timeline, exchanges, underruns, begun })
 }
 
 /// Values in order.

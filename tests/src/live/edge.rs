@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use burn::tensor::Device;
 use caracal_edge::audio::voice_activity::{SpeechProbability, VAD_WINDOW_SAMPLES, VoiceActivityConfig};
+use caracal_edge::command::talk::Told;
 use caracal_edge::conversation::{Settings, Story};
-use caracal_edge::io::door::{Dial, Door, DoorEvent};
+use caracal_edge::io::door::Door;
 use caracal_edge::io::driver::{AcceleratorThread, Driver, DriverSettings, Event, Voice};
 use caracal_edge::io::quic::{QuicDoor, QuicSettings};
 use caracal_edge::io::trust::Trust;
@@ -180,9 +181,6 @@ impl Edge {
         self.stories.iter().filter_map(end).collect()
     }
 }
-
-/// Who is told what comes through a door.
-pub type Told = Box<dyn Fn(Dial, DoorEvent) + Send + Sync>;
 
 type Stories = Arc<Mutex<Vec<(Micros, Story)>>>;
 

@@ -4,11 +4,13 @@
 //! |---|---|
 //! | [`cluster`] | a cluster on a port of its own |
 //! | [`edge`] | an edge whose microphone is a list of spans of noise |
+//! | [`scripted`] | an edge that plays a script with real speech |
 //! | [`proxy`] | a road between them that is long and loses some or all |
 
 pub mod cluster;
 pub mod edge;
 pub mod proxy;
+pub mod scripted;
 
 pub use cluster::Cluster;
 pub use edge::{Edge, EdgeOptions};

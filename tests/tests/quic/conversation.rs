@@ -4,10 +4,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use caracal_cluster::io::local::LocalDoor;
+use caracal_edge::command::talk::Told;
 use caracal_edge::conversation::Story;
 use caracal_shared::session::Ending;
 use caracal_shared::wire::{AudioCut, Precision, Reason};
-use caracal_tests::live::edge::Told;
 use caracal_tests::live::{Edge, EdgeOptions, Proxy};
 
 use super::{Place, settled};

@@ -3,6 +3,7 @@
 //! These take real time, so each is one conversation.
 
 mod conversation;
+mod kitten;
 mod strangers;
 
 use std::path::Path;
