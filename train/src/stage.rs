@@ -91,14 +91,25 @@ impl Stage {
         std::fs::create_dir_all(&folders.work).with_context(|| format!("{}: cannot be made", folders.work.display()))?;
         let file = folders.work.join(format!("{name}.json"));
         let beside = folders.steps_file();
-        let done =
-            if file.exists() { read_step(&file)? } else { read_steps(&beside)?.get(name).and_then(Value::as_u64).unwrap_or(0) as usize };
+        let done = Self::done(folders, name)?;
         let bar = if std::io::stderr().is_terminal() { ProgressBar::new(steps as u64) } else { ProgressBar::hidden() };
         bar.set_style(ProgressStyle::with_template("{prefix:>10} {bar:30} {pos}/{len} {eta} {msg}").expect("the template is valid"));
         bar.set_prefix(name);
         bar.set_position(done as u64);
         let now = Instant::now();
         Ok(Self { name, file, beside, seed, steps, done, bar, loss: None, last_save: now, last_line: now })
+    }
+
+    /// Steps that the stage `name` has behind it.
+    ///
+    /// # Errors
+    /// When its state cannot be read.
+    pub fn done(folders: &Folders, name: &str) -> Result<usize> {
+        let file = folders.work.join(format!("{name}.json"));
+        if file.exists() {
+            return read_step(&file);
+        }
+        Ok(read_steps(&folders.steps_file())?.get(name).and_then(Value::as_u64).unwrap_or(0) as usize)
     }
 
     /// Whether the stage goes on from an earlier run.

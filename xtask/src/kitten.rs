@@ -13,7 +13,7 @@ const JUDGE: &str = "../shared/judge/intelligibility.py";
 
 /// What to train.
 #[derive(clap::Args)]
-#[command(after_help = "Examples:\n  cargo xtask train-kitten\n  cargo xtask train-kitten -- codec --evaluate")]
+#[command(after_help = "Examples:\n  cargo xtask train-kitten\n  cargo xtask train-kitten -- ears --evaluate")]
 pub struct Train {
     /// One part with its options (`ears`, `eyes`, `codec`, `brain`), instead of all in order.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]

@@ -50,10 +50,10 @@ const NOTHING: Mix = Mix { typed: 0.0, speaking: 0.0, listening: 0.0, talking: 0
 
 /// All stages, in order.
 pub const STAGES: [Lessons; 6] = [
-    Lessons { name: "text", steps: 2500, rate: 1.5e-3, floor: 0.4, mix: Mix { typed: 1.0, ..NOTHING }, moves: Moves::All },
+    Lessons { name: "text", steps: 1100, rate: 1.5e-3, floor: 0.4, mix: Mix { typed: 1.0, ..NOTHING }, moves: Moves::All },
     Lessons {
         name: "speech",
-        steps: 2500,
+        steps: 2600,
         rate: 1e-3,
         floor: 0.6,
         mix: Mix { typed: 0.2, speaking: 0.8, exchanges_max: 2, ..NOTHING },
@@ -61,7 +61,7 @@ pub const STAGES: [Lessons; 6] = [
     },
     Lessons {
         name: "sight",
-        steps: 1500,
+        steps: 450,
         rate: 8e-4,
         floor: 0.6,
         mix: Mix { typed: 0.1, speaking: 0.4, seeing: 0.5, exchanges_max: 2, ..NOTHING },
@@ -69,7 +69,7 @@ pub const STAGES: [Lessons; 6] = [
     },
     Lessons {
         name: "context",
-        steps: 500,
+        steps: 100,
         rate: 6e-4,
         floor: 0.6,
         mix: Mix { typed: 0.3, speaking: 0.4, seeing: 0.3, exchanges_max: 6, ..NOTHING },
@@ -77,7 +77,7 @@ pub const STAGES: [Lessons; 6] = [
     },
     Lessons {
         name: "projector",
-        steps: 800,
+        steps: 360,
         rate: 2e-3,
         floor: 0.2,
         mix: Mix { listening: 1.0, exchanges_max: 2, ..NOTHING },
@@ -85,7 +85,7 @@ pub const STAGES: [Lessons; 6] = [
     },
     Lessons {
         name: "tuning",
-        steps: 4000,
+        steps: 3600,
         rate: 8e-4,
         floor: 0.02,
         mix: Mix { typed: 0.05, speaking: 0.15, listening: 0.25, talking: 0.3, seeing: 0.25, exchanges_max: 4 },

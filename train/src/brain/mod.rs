@@ -36,7 +36,7 @@ use anyhow::{Result, ensure};
 
 use crate::ears::heard::Heard;
 use crate::eyes::features::Sight;
-use crate::stage::Folders;
+use crate::stage::{Folders, Stage};
 
 /// The last stage's name.
 const PREFERENCE: &str = "preference";
@@ -56,7 +56,7 @@ pub struct Options {
     #[arg(long, requires = "stage")]
     steps: Option<usize>,
     /// Different answers that are rendered and encoded for speaking.
-    #[arg(long, default_value_t = 4000)]
+    #[arg(long, default_value_t = replies::ANSWERS)]
     answers: usize,
 }
 
@@ -74,7 +74,9 @@ pub fn run(options: &Options, folders: &Folders) -> Result<()> {
     }
     let prefers = options.stage.as_deref().is_none_or(|name| name == PREFERENCE);
     let wanted = |stage: &curriculum::Lessons| options.stage.as_deref().is_none_or(|name| name == stage.name);
-    let stages: Vec<_> = curriculum::STAGES.into_iter().filter(wanted).collect();
+    // A stage that a later one has begun to build on is over, however many steps it had.
+    let over = if options.stage.is_some() { 0 } else { first_unfinished(folders)? };
+    let stages: Vec<_> = curriculum::STAGES.into_iter().skip(over).filter(wanted).collect();
     let needs = |part: fn(&curriculum::Mix) -> f64| stages.iter().any(|stage| part(&stage.mix) > 0.0);
     let speaks = prefers || needs(|mix| mix.speaking + mix.talking);
     let hears = needs(|mix| mix.listening + mix.talking);
@@ -102,6 +104,13 @@ pub fn run(options: &Options, folders: &Folders) -> Result<()> {
     Ok(())
 }
 
+/// The stage that was begun last, counted from the first.
+fn first_unfinished(folders: &Folders) -> Result<usize> {
+    let names = curriculum::STAGES.iter().map(|stage| stage.name).chain([PREFERENCE]);
+    let begun: Vec<bool> = names.map(|name| Ok(Stage::done(folders, name)? > 0)).collect::<Result<_>>()?;
+    Ok(begun.iter().rposition(|begun| *begun).unwrap_or(0))
+}
+
 /// Width of the audio encoder's output: from its config if that is there.
 ///
 /// # Errors
@@ -113,3 +122,21 @@ pub fn heard_width(folders: &Folders) -> Result<usize> {
 
 /// Width of the audio encoder's output while there is none.
 const HEARD: usize = 512;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stage_that_a_later_one_builds_on_is_not_taken_up_again() {
+        let folder = std::env::temp_dir().join(format!("caracal-brain-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("room");
+        let folders = Folders { model: folder.clone(), work: folder.join("work") };
+        assert_eq!(first_unfinished(&folders).expect("nothing was begun"), 0);
+        std::fs::write(folder.join("training.json"), r#"{"text": 7, "speech": 9, "ears": 3}"#).expect("room");
+        assert_eq!(first_unfinished(&folders).expect("speech was begun"), 1);
+        std::fs::write(folder.join("training.json"), r#"{"text": 7, "preference": 1}"#).expect("room");
+        assert_eq!(first_unfinished(&folders).expect("the last was begun"), curriculum::STAGES.len());
+        std::fs::remove_dir_all(folder).expect("ours");
+    }
+}

@@ -15,6 +15,9 @@ use crate::eyes::scene;
 use crate::stage::Folders;
 use crate::voices::piper;
 
+/// Different answers that are rendered and encoded.
+pub const ANSWERS: usize = 4000;
+
 /// Codes of the answers that training speaks.
 pub struct Replies {
     frames: HashMap<String, Vec<[u32; 4]>>,

@@ -15,11 +15,20 @@ use super::{decoder, publish};
 use crate::evaluate::judged::word_error_rate;
 use crate::stage::Folders;
 
-/// Writes the recordings and their round trips with a table of what they say, and asks the judge, if there is one.
+/// Word error rates in percent of the recordings and of their round trips.
+#[derive(Clone, Copy, Debug)]
+pub struct RoundTrip {
+    /// Of the recordings.
+    pub before: f64,
+    /// Behind the codec.
+    pub after: f64,
+}
+
+/// Writes the recordings and their round trips with a table of what they say, and asks the judge.
 ///
 /// # Errors
 /// When the codec is not complete, a file cannot be written, or the judge fails.
-pub fn round_trip(folders: &Folders, clips: &[Clip], judge: Option<&Path>) -> Result<()> {
+pub fn round_trip(folders: &Folders, clips: &[Clip], judge: &Path) -> Result<RoundTrip> {
     let folder = publish::folder(folders);
     let device = Device::flex();
     let (tokenizer, _) = AudioTokenizer::open(&folder.join(TOKENIZER_FILE), &device, DType::F32)?;
@@ -38,13 +47,10 @@ pub fn round_trip(folders: &Folders, clips: &[Clip], judge: Option<&Path>) -> Re
             table.push_str(&format!("{name}\t{}\n", clip.text));
         }
     }
-    for (name, table) in [("before", before), ("after", after)] {
+    let rate = |name: &str, table: String| {
         let cases = out.join(format!("{name}.tsv"));
         std::fs::write(&cases, table)?;
-        match judge {
-            Some(judge) => println!("codec: {name} the codec: word error rate {:.2} %", word_error_rate(judge, &cases)?),
-            None => println!("codec: {} sentences {name} the codec in {}", clips.len(), cases.display()),
-        }
-    }
-    Ok(())
+        word_error_rate(judge, &cases)
+    };
+    Ok(RoundTrip { before: rate("before", before)?, after: rate("after", after)? })
 }

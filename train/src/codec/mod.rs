@@ -44,16 +44,16 @@ pub struct Options {
     #[arg(long)]
     sentences: Option<PathBuf>,
     /// Steps of the semantic tokenizer.
-    #[arg(long, default_value_t = 2500)]
+    #[arg(long, default_value_t = 2200)]
     semantic_steps: usize,
     /// Steps of the acoustic encoder.
-    #[arg(long, default_value_t = 2500)]
+    #[arg(long, default_value_t = 800)]
     acoustic_steps: usize,
     /// Learning rate of the acoustic encoder at its highest; above 2e-3 it does not hold together.
     #[arg(long, default_value_t = 1e-3)]
     acoustic_rate: f64,
     /// Steps of the decoder.
-    #[arg(long, default_value_t = 12_000)]
+    #[arg(long, default_value_t = 8000)]
     decoder_steps: usize,
     /// Learning rate of the decoder at its highest.
     #[arg(long, default_value_t = 1.2e-3)]
@@ -64,12 +64,10 @@ pub struct Options {
     /// Run this stage only.
     #[arg(long, value_enum)]
     only: Option<Step>,
-    /// Train nothing; say what is lost on the way through the codec.
-    #[arg(long)]
-    evaluate: bool,
-    /// The judge that `--evaluate` asks: a program that takes a table of WAV files and what they say.
-    #[arg(long)]
-    judge: Option<PathBuf>,
+    /// Train nothing; ask this judge what is lost on the way through the codec: a program that takes a table of WAV files
+    /// and what they say.
+    #[arg(long, value_name = "JUDGE")]
+    evaluate: Option<PathBuf>,
 }
 
 /// A stage of the codec's training.
@@ -94,9 +92,11 @@ pub fn run(options: &Options, folders: &Folders) -> Result<()> {
     shape::write(&folder)?;
     let shapes = shape::Shapes::read(&folder)?;
     let sentences = sentences::choose(options.sentences.as_deref())?;
-    if options.evaluate {
+    if let Some(judge) = &options.evaluate {
         let held_out = clips::read_all(&piper::speak(folders, &sentences.held_out)?)?;
-        return evaluate::round_trip(folders, &held_out, options.judge.as_deref());
+        let evaluate::RoundTrip { before, after } = evaluate::round_trip(folders, &held_out, judge)?;
+        println!("codec: word error rate of {} recordings {before:.2} %, behind the codec {after:.2} %", held_out.len());
+        return Ok(());
     }
     let (spoken, held_out) = (piper::speak(folders, &sentences.training)?, piper::speak(folders, &sentences.held_out)?);
     let (training, held_out) = (clips::read_all(&spoken)?, clips::read_all(&held_out)?);

@@ -1,19 +1,11 @@
-//! What the voice says for the codec's training: replies of kitten's own conversations, some of them held out.
+//! What the voice says for the codec's training: the answers that kitten learns to speak, some of them held out.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use rand::SeedableRng;
-use rand::rngs::StdRng;
 
-use super::shape::SEED;
-use crate::domain::{Conversation, Split};
+use crate::brain::replies::{ANSWERS, drawn};
 
-/// Replies that are drawn: 90 minutes of speech.
-const DRAWN: usize = 3000;
-/// Conversations after which the drawing ends, should the domain have fewer replies.
-const DRAWS_MAX: usize = 60_000;
 /// One sentence in this many is held out.
 const HELD_OUT_EVERY: usize = 20;
 
@@ -25,7 +17,7 @@ pub struct Sentences {
     pub held_out: Vec<String>,
 }
 
-/// The lines of a file, or drawn replies; all different.
+/// The lines of a file, or kitten's answers; all different.
 ///
 /// # Errors
 /// When the file cannot be read.
@@ -36,28 +28,11 @@ pub fn choose(file: Option<&Path>) -> Result<Sentences> {
             .lines()
             .map(str::to_owned)
             .collect(),
-        None => drawn(DRAWN),
+        None => drawn(ANSWERS),
     };
     let (held_out, training): (Vec<_>, Vec<_>) = all.into_iter().enumerate().partition(|(i, _)| i % HELD_OUT_EVERY == HELD_OUT_EVERY - 1);
     let texts = |sentences: Vec<(usize, String)>| sentences.into_iter().map(|(_, text)| text).collect();
     Ok(Sentences { training: texts(training), held_out: texts(held_out) })
-}
-
-/// Different replies of training conversations, in the order in which they came up.
-fn drawn(count: usize) -> Vec<String> {
-    let mut rng = StdRng::seed_from_u64(SEED);
-    let (mut seen, mut replies) = (BTreeSet::new(), Vec::new());
-    for _ in 0..DRAWS_MAX {
-        if replies.len() >= count {
-            break;
-        }
-        for exchange in Conversation::draw(&mut rng, 2, Split::Training).exchanges {
-            if seen.insert(exchange.reply.clone()) {
-                replies.push(exchange.reply);
-            }
-        }
-    }
-    replies
 }
 
 #[cfg(test)]

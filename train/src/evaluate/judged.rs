@@ -8,9 +8,17 @@ use anyhow::{Context, Result, ensure};
 use caracal_cluster::generate::outcome::Sound;
 
 use super::report::Measured;
+use crate::codec::evaluate::{RoundTrip, round_trip};
+use crate::codec::{clips, sentences};
+use crate::stage::Folders;
+use crate::voices::piper;
 
 /// Wanted word error rate of replies, in percent.
 const REPLIES_MAX: f64 = 10.0;
+/// Wanted word errors that the codec adds, in points.
+const ROUND_TRIP_MAX: f64 = 4.0;
+/// Recordings that are sent through the codec.
+const ROUND_TRIPS: usize = 80;
 
 /// Word error rate of spoken replies.
 ///
@@ -27,6 +35,19 @@ pub fn replies(judge: &Path, folder: &Path, spoken: &[(String, Sound)]) -> Resul
     let file = folder.join("cases.tsv");
     std::fs::write(&file, table)?;
     Ok(Measured::at_most("reply speech understood by the judge: word error rate, %", word_error_rate(judge, &file)?, REPLIES_MAX))
+}
+
+/// What the codec adds to the word error rate of recordings that it was never trained on.
+///
+/// # Errors
+/// When the voice or the codec cannot be had, or the judge not be run.
+pub fn codec(judge: &Path, folders: &Folders) -> Result<Measured> {
+    let mut held_out = sentences::choose(None)?.held_out;
+    held_out.truncate(ROUND_TRIPS);
+    let clips = clips::read_all(&piper::speak(folders, &held_out)?)?;
+    let RoundTrip { before, after } = round_trip(folders, &clips, judge)?;
+    let name = format!("codec round trip: word error rate above the recordings' own {before:.1} %, points");
+    Ok(Measured::at_most(&name, after - before, ROUND_TRIP_MAX))
 }
 
 /// Runs the judge on a table of WAV files and words; its last line says `WER x %`.

@@ -79,6 +79,7 @@ pub fn run(options: &Options, folders: &Folders) -> Result<()> {
             .take(JUDGED)
             .collect();
         report.add(judged::replies(judge, &folders.work.join("judged"), &spoken)?);
+        report.add(judged::codec(judge, folders)?);
     }
     report.add(report::size(&folders.model)?);
     speed::measure(&kitten, &mut report)?;

@@ -10,6 +10,8 @@ use crate::brain::balance::Load;
 
 /// Bytes of the whole checkpoint at most.
 const BYTES_MAX: f64 = 48e6;
+/// Load, relative to an even share, below which an expert counts as dead.
+const DEAD: f64 = 0.01;
 /// Lines between which the card's figures stand.
 const CARD_MARKS: [&str; 2] = ["<!-- figures -->", "<!-- end of figures -->"];
 
@@ -88,10 +90,12 @@ impl fmt::Display for Report {
         if let Some((identity, spread)) = &self.router {
             let spread: Vec<String> = spread.iter().map(|(least, most)| format!("{least:.2} to {most:.2}")).collect();
             writeln!(f, "| router: share of choices that fall on identity experts | {:.0} % | reported | |", identity * 100.0)?;
+            let dead = self.router.iter().flat_map(|(_, layers)| layers).filter(|(least, _)| *least < DEAD).count();
             writeln!(
                 f,
-                "| router: load of real experts by layer, relative to an even share | {} | reported, none dead | |",
-                spread.join(", ")
+                "| router: load of real experts by layer, relative to an even share | {} | none below {DEAD} | {} |",
+                spread.join(", "),
+                if dead == 0 { "holds" } else { "below" }
             )?;
         }
         Ok(())
