@@ -147,7 +147,7 @@ impl Node {
         self.opened += 1;
         let key = SessionKey(self.opened);
         self.tickets.insert(ticket, key);
-        self.sessions.insert(key, Entry { session: Session::new(settings, ticket), ticket, connection: None });
+        self.sessions.insert(key, Entry { session: Session::new(settings, ticket, self.now), ticket, connection: None });
         self.schedule(SchedulerInput::Open(key));
         Ok(key)
     }

@@ -172,13 +172,13 @@ pub struct Session {
 }
 
 impl Session {
-    /// A session in which nobody has spoken, and to which nobody is connected yet.
-    pub fn new(settings: Settings, ticket: Ticket) -> Self {
+    /// A session that begins `now`, in which nobody has spoken and to which nobody is connected yet.
+    pub fn new(settings: Settings, ticket: Ticket, now: Micros) -> Self {
         Self {
             settings,
             ticket,
-            now: Micros(0),
-            detached: Some(Micros(0)),
+            now,
+            detached: Some(now),
             acknowledge: Acknowledge::default(),
             down: Resend::default(),
             pictures: BTreeMap::new(),

@@ -242,7 +242,7 @@ pub fn script<I>(data: &[u8], next: impl Fn(&mut Bytes) -> I) -> Vec<(Micros, I)
 /// # Panics
 /// When one of that does not hold.
 pub fn cluster_session(data: &[u8], settings: &cluster::Settings) {
-    let mut session = cluster::Session::new(settings.clone(), Ticket([7; 16]));
+    let mut session = cluster::Session::new(settings.clone(), Ticket([7; 16]), Micros(0));
     let mut length = 0u32;
     for (now, input) in script(data, cluster_input) {
         if let cluster::ClusterInput::Failed { length: left, .. } = &input {

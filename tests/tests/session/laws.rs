@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use caracal_cluster::node::NodeInput;
+use caracal_cluster::node::{ConnectionId, NodeInput, NodeOutput};
 use caracal_cluster::scheduler::{Blocks, Sampled, Scheduler, SchedulerInput, SchedulerOutput, SessionKey};
 use caracal_edge::conversation::{Conversation, Input, Settings};
 use caracal_edge::downlink::{Downlink, DownlinkInput};
@@ -14,7 +14,7 @@ use caracal_shared::prompt::Row;
 use caracal_shared::session::engine::{Choose, EngineOp, Part};
 use caracal_shared::session::{cluster, edge};
 use caracal_shared::turn::{AttemptId, TurnId, TurnOutput, TurnTiming};
-use caracal_shared::wire::Ticket;
+use caracal_shared::wire::{ClusterMessage, Hello, Ticket, VERSION};
 use caracal_tests::fuzz::session::{cluster_input, cluster_settings, conversation_input, edge_input, node, node_input, script};
 use caracal_tests::fuzz::{cluster_session, edge_session};
 use caracal_tests::machine_laws;
@@ -48,7 +48,7 @@ proptest! {
 
     #[test]
     fn of_the_clusters_session(data in bytes(), saved in 0usize..60) {
-        let mut start = cluster::Session::new(SETTINGS.clone(), Ticket([3; 16]));
+        let mut start = cluster::Session::new(SETTINGS.clone(), Ticket([3; 16]), Micros(0));
         start.handle(Micros(0), cluster::ClusterInput::Attached { received: 0, restarted: false });
         while start.poll().is_some() {}
         machine_laws::check(&start, &script(&data, cluster_input), saved, cluster::ClusterInput::Tick, OUTPUTS_MAX);
@@ -91,6 +91,20 @@ proptest! {
     #[test]
     fn of_the_whole_cluster(data in bytes(), saved in 0usize..60) {
         machine_laws::check(&node(&SETTINGS), &script(&data, node_input), saved, NodeInput::Tick, OUTPUTS_MAX);
+    }
+
+    /// A session that begins when its cluster has run for days is as young as any: its time without an edge counts from
+    /// its own beginning.
+    #[test]
+    fn a_cluster_takes_new_sessions_however_long_it_has_run(hours in 0u64..10_000) {
+        let mut node = node(&SETTINGS);
+        let hello = Hello { version: VERSION, token: "t".into(), model: SETTINGS.model.clone(), resume: None };
+        let connect = NodeInput::Connect { connection: ConnectionId(1), hello, ticket: Ticket([1; 16]) };
+        node.handle(Micros(hours * 3_600_000_000), connect);
+        let outputs: Vec<NodeOutput> = std::iter::from_fn(|| node.poll()).collect();
+        prop_assert!(outputs.iter().any(|output| matches!(output, NodeOutput::Send(_, ClusterMessage::Welcome(_)))), "{:?}", outputs);
+        prop_assert!(!outputs.iter().any(|output| matches!(output, NodeOutput::Hangup(..))), "{:?}", outputs);
+        prop_assert_eq!(node.sessions().count(), 1);
     }
 
     #[test]

@@ -22,7 +22,7 @@ fn sound(count: usize) -> Embeddings {
 
 /// Rows that a session asks its engine for, placeholders where embeddings stand.
 fn rows(messages: Vec<EdgeMessage>, pictures: u64, markers: &Markers) -> Vec<Row> {
-    let mut session = Session::new(cluster_settings(), Ticket([1; 16]));
+    let mut session = Session::new(cluster_settings(), Ticket([1; 16]), Micros(0));
     let mut inputs = vec![ClusterInput::Attached { received: 0, restarted: false }];
     let picture = |id| ClusterInput::Vision(VisionMessage::Picture { picture: PictureId(id), embeddings: sound(6) });
     inputs.extend(messages.into_iter().map(ClusterInput::Control));
