@@ -16,6 +16,10 @@ use crate::domain::{Conversation, Split};
 
 /// Share of long conversations that tell something in the first turn and ask for it in the fourth.
 const MEMORY_SHARE: f64 = 0.12;
+/// Share of what is seen that is asked about in the middle of a conversation.
+const AROUND_SHARE: f64 = 0.3;
+/// Most exchanges of a spoken conversation that has no memory to test: such a lesson has many rows.
+const SPOKEN_EXCHANGES_MAX: usize = 3;
 /// Draws until every answer of a conversation can be spoken, at most so often.
 const DRAWS_MAX: usize = 200;
 
@@ -101,7 +105,7 @@ impl Teacher {
             let conversation = if exchanges_max >= 4 && rng.random_bool(MEMORY_SHARE) {
                 memory_over_four(rng, Split::Training)
             } else {
-                let most = if spoken { exchanges_max.min(2) } else { exchanges_max };
+                let most = if spoken { exchanges_max.min(SPOKEN_EXCHANGES_MAX) } else { exchanges_max };
                 let exchanges = if long { rng.random_range(1..=most) } else { 1 };
                 Conversation::draw(rng, exchanges, Split::Training)
             };
@@ -116,16 +120,24 @@ impl Teacher {
         let case = self.perception.see(rng)?;
         let heard = mix.listening > 0.0 && rng.random_bool(0.6);
         let spoken = mix.talking > 0.0 && rng.random_bool(0.4);
-        let mut perceived = Perceived::default();
-        let mut messages = Vec::new();
-        // Something may have been talked about before.
-        if rng.random_bool(0.2) {
-            let exchange = self.draw(false, 1, rng).exchanges.remove(0);
-            messages.extend([typed(&exchange.user), answer(&exchange.reply)]);
+        let (mut messages, mut perceived) = (Vec::new(), Perceived::default());
+        let around = if rng.random_bool(AROUND_SHARE) { self.draw(spoken, mix.exchanges_max, rng).exchanges } else { Vec::new() };
+        let place = rng.random_range(0..=around.len());
+        for index in 0..=around.len() {
+            if index == place {
+                let items: Vec<Item> = self.perception.asked(&case, heard, &mut perceived, rng)?;
+                messages.push(Message { role: Role::User, items });
+                messages.push(self.answered(&case.answer, spoken));
+            }
+            if let Some(exchange) = around.get(index) {
+                messages.push(if heard {
+                    Message { role: Role::User, items: vec![self.perception.hear(&exchange.user, &mut perceived, rng)?] }
+                } else {
+                    typed(&exchange.user)
+                });
+                messages.push(self.answered(&exchange.reply, spoken));
+            }
         }
-        let items: Vec<Item> = self.perception.asked(&case, heard, &mut perceived, rng)?;
-        messages.push(Message { role: Role::User, items });
-        messages.push(self.answered(&case.answer, spoken));
         self.sampler.sample(&messages, perceived, self.heard, WIDTH)
     }
 
