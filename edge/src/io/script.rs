@@ -1,6 +1,7 @@
 //! A conversation that is played in turn by turn: the next turn begins when the answer to the last one was heard, or
 //! into it. For demonstrations and measurements, where nobody is there to wait.
 
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -16,6 +17,9 @@ use crate::vision::{Alpha, Picture, read_picture};
 
 /// Quiet between an answer and the next turn: a person breathes.
 const PAUSE: Micros = Micros(500_000);
+/// Turns begin at multiples of this: whole windows of the voice network and whole embeddings, so that the same script is
+/// heard in the same pieces every time.
+const GRID_SAMPLES: u64 = 2560;
 /// Longest wait for an answer that does not come: the next turn begins all the same.
 const PATIENCE: Micros = Micros(20_000_000);
 
@@ -185,17 +189,18 @@ impl Performance {
     /// Plays in real time, with silence between the turns, until `send` takes no more or the cue ends it; `played` is
     /// told of each turn at its first sample, and at the end with `None`.
     pub fn play(self, clock: Clock, cue: &Cue, mut send: impl FnMut(Event) -> bool, mut played: impl FnMut(Option<usize>)) {
-        let mut position = 0;
-        let mut hop = |samples, send: &mut dyn FnMut(Event) -> bool| {
-            let hop = Hop { position, samples };
-            position += u64::from(HOP_SAMPLES);
+        let position = Cell::new(0);
+        let hop = |samples, send: &mut dyn FnMut(Event) -> bool| {
+            let hop = Hop { position: position.get(), samples };
+            position.set(hop.position + u64::from(HOP_SAMPLES));
             clock.wait_until(hop.ready_at());
             send(Event::Hop(Box::new(hop)))
         };
+        let on_grid = || position.get().is_multiple_of(GRID_SAMPLES);
         const SILENCE: [f32; HOP_SAMPLES as usize] = [0.0; HOP_SAMPLES as usize];
         for (index, scene) in self.scenes.into_iter().enumerate() {
             let from = clock.now();
-            while !begins(&cue.moment(), scene.interrupts, from, clock.now()) {
+            while !on_grid() || !begins(&cue.moment(), scene.interrupts, from, clock.now()) {
                 if cue.moment().over || !hop(SILENCE, &mut send) {
                     return;
                 }

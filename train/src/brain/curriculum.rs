@@ -85,7 +85,7 @@ pub const STAGES: [Lessons; 6] = [
     },
     Lessons {
         name: "tuning",
-        steps: 3600,
+        steps: 3000,
         rate: 8e-4,
         floor: 0.02,
         mix: Mix { typed: 0.05, speaking: 0.1, listening: 0.2, talking: 0.3, seeing: 0.35, exchanges_max: 4 },
