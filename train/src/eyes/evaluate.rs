@@ -48,6 +48,8 @@ pub struct Score {
     milliseconds: f64,
     /// Square root of the mean square of the rows.
     row_size: f64,
+    /// The same of what differs between rows: without what all have in common.
+    row_spread: f64,
 }
 
 impl Score {
@@ -65,7 +67,7 @@ impl fmt::Display for Score {
         }
         writeln!(f, "stills read without an error: {} of {}", self.stills, self.stills.of)?;
         writeln!(f, "pairs read without an error: {} of {}", self.pairs, self.pairs.of)?;
-        writeln!(f, "size of the rows: {:.3}", self.row_size)?;
+        writeln!(f, "size of the rows: {:.3}, of what differs between them: {:.3}", self.row_size, self.row_spread)?;
         write!(f, "encoder: {:.1} ms a unit", self.milliseconds)
     }
 }
@@ -85,17 +87,24 @@ pub fn score(folders: &Folders, samples: &[Sample]) -> Result<Score> {
     let (encoder, _) = VisionEncoder::open(&folders.model, OUTPUT, &device, DType::F32, RopeTable::Demo)?;
     let heads = Heads::open(&folders.work.join("eyes"), &device)?;
     let mut score = Score::default();
-    let (mut squares, mut seconds) = (0.0, 0.0);
+    let (mut squares, mut seconds, mut rows_seen) = (0.0, 0.0, 0.0);
+    let mut sums = vec![0.0; OUTPUT];
     for sample in samples {
         let started = Instant::now();
         let rows = encoder.embed(&[(&sample.unit, sample.unit.grid.tokens())]).remove(0);
         seconds += started.elapsed().as_secs_f64();
         squares += f64::from(rows.clone().square().mean().into_scalar::<f32>());
+        for row in rows.clone().into_data().try_into_vec::<f32>().expect("rows are f32").chunks_exact(OUTPUT) {
+            sums.iter_mut().zip(row).for_each(|(sum, value)| *sum += f64::from(*value));
+            rows_seen += 1.0;
+        }
         let readings = heads.read_tokens(rows).into_data().try_into_vec::<f32>().expect("readings are f32");
         score.add(sample, &readings);
     }
     let units = samples.len().max(1) as f64;
-    (score.milliseconds, score.row_size) = (1e3 * seconds / units, (squares / units).sqrt());
+    let common = sums.iter().map(|sum| (sum / rows_seen).powi(2)).sum::<f64>() / OUTPUT as f64;
+    score.milliseconds = 1e3 * seconds / units;
+    (score.row_size, score.row_spread) = ((squares / units).sqrt(), (squares / units - common).max(0.0).sqrt());
     Ok(score)
 }
 
