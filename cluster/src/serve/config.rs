@@ -8,8 +8,6 @@ use caracal_edge::settings::{Keys, Range, Settings};
 
 /// Looked for in the working folder when no file is named.
 pub const CONFIG_FILE: &str = "caracal-cluster.toml";
-/// Shortest memory of a session: a spoken question and its answer have some hundred positions.
-pub const CONTEXT_MIN: u32 = 512;
 
 /// Everything.
 #[derive(Clone, Debug, PartialEq)]
@@ -67,7 +65,7 @@ impl Settings for ClusterConfig {
         keys.ranged("sessions", &mut self.sessions, Range { min: 1, max: 65_535, because }, "Sessions at most, connected or not.");
         let because = "a spoken question and its answer have some hundred positions";
         let comment = "Positions that a session remembers at most; the model's context if that is less.";
-        keys.ranged("context", &mut self.context, Range { min: CONTEXT_MIN, max: 1 << 24, because }, comment);
+        keys.ranged("context", &mut self.context, Range { min: 512, max: 1 << 24, because }, comment);
         let because = "a larger block wastes more of the last one of each session";
         keys.ranged("block_tokens", &mut self.block_tokens, Range { min: 1, max: 4096, because }, "Positions of one cache block.");
     }

@@ -9,17 +9,13 @@ use caracal_edge::command::talk::{TalkOptions, prepare, talk};
 use caracal_kernels::choose_device;
 
 use super::brain::{Capacity, load};
+use super::config::ClusterConfig;
 use crate::io::host::Host;
 use crate::io::local::LocalDoor;
 use crate::io::metrics::Metrics;
 
 /// What the edge of this process shows the cluster of this process.
 const TOKEN: &str = "same-process";
-/// Positions of one cache block.
-const BLOCK_TOKENS: usize = 64;
-/// Positions that the session remembers at most; the model's context if that is less.
-const CONTEXT: usize = 8192;
-
 /// Talk with a model on this machine alone: edge and cluster in one process, no network.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
@@ -44,8 +40,9 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let mut config = arguments.options.read()?;
     prepare(&mut config, &arguments.talk)?;
     let chosen = choose_device(config.compute.into());
-    let capacity = Capacity::of(1, BLOCK_TOKENS, CONTEXT);
-    let (node, executor) = load(&config.model, &chosen.device, vec![TOKEN.into()], capacity, CONTEXT)?;
+    let ClusterConfig { block_tokens, context, .. } = ClusterConfig::default();
+    let capacity = Capacity::of(1, block_tokens as usize, context as usize);
+    let (node, executor) = load(&config.model, &chosen.device, vec![TOKEN.into()], capacity, context as usize)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().context("no runtime")?;
     let mut host = Host::start(node, executor, Arc::new(Metrics::default())).context("no thread")?;
     let (handle, carrier) = (host.handle().clone(), runtime.handle().clone());

@@ -24,7 +24,7 @@ use crate::conversation::{Settings, Story};
 use crate::io::door::{Dial, Door, DoorEvent};
 use crate::io::driver::{AcceleratorThread, Driver, DriverSettings, Event};
 use crate::io::script::{Cue, Script};
-use crate::io::{Clock, Hop, Shot, SileroState, SileroVad, Sink, SinkError, Timed, VadFiles, WavSink};
+use crate::io::{Clock, Hop, NoSpeaker, Shot, SileroState, SileroVad, Sink, Timed, VadFiles, WavSink};
 use crate::live;
 use crate::timeline::{Timeline, draw, draw_turn, turn_times};
 
@@ -49,23 +49,6 @@ pub struct TalkOptions {
 
 /// Who is told what comes through a door.
 pub type Told = Box<dyn Fn(Dial, DoorEvent) + Send + Sync>;
-
-/// Nobody listens.
-struct NoSpeaker(u32);
-
-impl Sink for NoSpeaker {
-    fn sample_rate(&self) -> u32 {
-        self.0
-    }
-
-    fn play(&mut self, _: u64, _: &[f32]) -> Result<(), SinkError> {
-        Ok(())
-    }
-
-    fn stop(&mut self) -> Result<(), SinkError> {
-        Ok(())
-    }
-}
 
 /// Lets the options win over the configuration, and starts the log as it says.
 ///

@@ -33,7 +33,7 @@ pub mod wav_sink;
 
 pub use pace::{Clock, Paced};
 pub use picture_source::{SHOT_INTERVAL, Slides, VideoShots};
-pub use sink::{Sink, SinkError};
+pub use sink::{NoSpeaker, Sink, SinkError};
 pub use sound_source::{PIPE, SoundClip, SoundFile, ThenSilence};
 pub use source::{Hop, Shot, Source, SourceError, Timed};
 pub use vad::{SileroState, SileroVad, VadError};

@@ -178,14 +178,6 @@ pub struct Performance {
 }
 
 impl Performance {
-    /// The sound of turn `index`, a hop after the other.
-    ///
-    /// # Panics
-    /// When the script has no such turn.
-    pub fn hops(&self, index: usize) -> &[[f32; HOP_SAMPLES as usize]] {
-        &self.scenes[index].hops
-    }
-
     /// Plays in real time, with silence between the turns, until `send` takes no more or the cue ends it; `played` is
     /// told of each turn at its first sample, and at the end with `None`.
     pub fn play(self, clock: Clock, cue: &Cue, mut send: impl FnMut(Event) -> bool, mut played: impl FnMut(Option<usize>)) {

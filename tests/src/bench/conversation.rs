@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use caracal_edge::io::script::Script;
+use caracal_edge::io::{SoundFile, Source};
 use caracal_edge::timeline::{Cargo, Timeline, TimelineEvent, turn_times};
 use caracal_shared::machine::Micros;
 use caracal_shared::rates::{AUDIO_EMBEDDING_MS, CODEC_FRAME_MS, HOP_SAMPLES};
@@ -121,7 +122,13 @@ impl Bench {
         let mut total = Vec::new();
         let mut decided = Vec::new();
         for turn in turn_times(&talked.timeline) {
-            let (Some(t5), Some(silenced)) = (turn.t5, turn.silenced) else { continue };
+            let (Some(t5), Some(attempt)) = (turn.t5, turn.attempt) else { continue };
+            // What was heard, not what was meant to be: the end of the answer's last block.
+            let blocks = talked.timeline.events().iter().filter_map(|(at, event)| match event {
+                TimelineEvent::Played { attempt: of, length } if *of == attempt => Some(at.after(*length)),
+                _ => None,
+            });
+            let silenced = blocks.max().unwrap_or(t5).max(t5);
             decided.push((silenced.0 - t5.0) as f64 / 1e3);
             let begun = talked.begun.iter().enumerate().rev().find(|(_, begun)| **begun <= t5);
             if let Some((index, begun)) = begun.filter(|(index, _)| script.turns[*index].interrupts_after_ms.is_some()) {
@@ -204,10 +211,10 @@ impl Sorted {
 
 /// Where in a sound file speech begins.
 fn onset(file: &Path) -> Result<Micros> {
-    let script = Script { turns: vec![caracal_edge::io::script::ScriptTurn { sound: file.into(), ..Default::default() }] };
-    let performance = script.load()?;
-    let loudness: Vec<f32> =
-        performance.hops(0).iter().map(|hop| (hop.iter().map(|s| s * s).sum::<f32>() / HOP_SAMPLES as f32).sqrt()).collect();
+    let (mut sound, mut loudness) = (SoundFile::open(file)?, Vec::new());
+    while let Some(hop) = sound.next()? {
+        loudness.push((hop.samples.iter().map(|s| s * s).sum::<f32>() / HOP_SAMPLES as f32).sqrt());
+    }
     let loudest = loudness.iter().copied().fold(0.0, f32::max);
     let first = loudness.iter().position(|level| *level > ONSET * loudest).unwrap_or(0);
     Ok(Micros(10_000 * first as u64))

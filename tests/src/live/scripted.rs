@@ -13,7 +13,7 @@ use caracal_edge::io::driver::{AcceleratorThread, Driver, DriverSettings, Event}
 use caracal_edge::io::quic::{QuicDoor, QuicSettings};
 use caracal_edge::io::script::{Cue, Script};
 use caracal_edge::io::trust::Trust;
-use caracal_edge::io::{Clock, SileroState, SileroVad, Sink, SinkError, VadFiles};
+use caracal_edge::io::{Clock, NoSpeaker, SileroState, SileroVad, VadFiles};
 use caracal_edge::live;
 use caracal_edge::timeline::Timeline;
 use caracal_shared::machine::Micros;
@@ -56,23 +56,6 @@ pub struct Talked {
     pub underruns: usize,
     /// When each turn of the script was begun to be played.
     pub begun: Vec<Micros>,
-}
-
-/// A speaker that nobody hears.
-struct Silent(u32);
-
-impl Sink for Silent {
-    fn sample_rate(&self) -> u32 {
-        self.0
-    }
-
-    fn play(&mut self, _: u64, _: &[f32]) -> Result<(), SinkError> {
-        Ok(())
-    }
-
-    fn stop(&mut self) -> Result<(), SinkError> {
-        Ok(())
-    }
 }
 
 /// One edge, from the first turn of the script to the last answer.
@@ -127,7 +110,7 @@ pub fn talk(model: &Path, cluster: &Cluster, script: &Script, way: Way) -> Resul
         Story::Underrun(_) => *counted.lock().unwrap_or_else(PoisonError::into_inner) += 1,
         _ => {}
     });
-    let mut driver = Driver::start(settings, voice, thread, door, Box::new(Silent(speaker_rate)), received, observer, clock, true);
+    let mut driver = Driver::start(settings, voice, thread, door, Box::new(NoSpeaker(speaker_rate)), received, observer, clock, true);
     driver.run_with(|driver| {
         let idle = driver.conversation().state() == TurnState::Idle;
         cue.idle(driver.now(), idle);
