@@ -10,6 +10,7 @@
 //! | [`ctc`] | the loss that aligns sounds with what they say |
 //! | [`brain`] | the language model: text, codes, what is heard and seen |
 //! | [`evaluate`] | what kitten can and cannot do, along the whole path |
+//! | [`word_vectors`] | the language model's vectors of words, which ears and eyes aim at |
 //! | [`stage`] | what every stage of the training shares: where files lie, learning rate, progress, stopping and going on |
 
 pub mod brain;
@@ -21,3 +22,4 @@ pub mod evaluate;
 pub mod eyes;
 pub mod stage;
 pub mod voices;
+pub mod word_vectors;

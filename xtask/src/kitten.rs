@@ -6,8 +6,9 @@ use anyhow::{Context, Result};
 
 use crate::{cargo, root, setup};
 
-/// Parts of the training, in order; each goes on where it was stopped.
-const PARTS: [&[&str]; 4] = [&["ears"], &["eyes"], &["codec"], &["brain"]];
+/// Parts of the training, in order; each goes on where it was stopped. The eyes learn to say words as the language model
+/// knows them, so it learns to read and to speak before.
+const PARTS: [&[&str]; 6] = [&["ears"], &["codec"], &["brain", "--stage", "text"], &["brain", "--stage", "speech"], &["eyes"], &["brain"]];
 /// The outside judge of intelligible speech, where it lies beside the checkout.
 const JUDGE: &str = "../shared/judge/intelligibility.py";
 

@@ -25,7 +25,7 @@ pub struct Mix {
 pub enum Moves {
     /// Every parameter.
     All,
-    /// The projector of what is heard.
+    /// The projector of what is heard, towards the words' vectors.
     Projector,
 }
 
@@ -61,10 +61,10 @@ pub const STAGES: [Lessons; 6] = [
     },
     Lessons {
         name: "sight",
-        steps: 450,
-        rate: 8e-4,
+        steps: 1000,
+        rate: 1e-3,
         floor: 0.6,
-        mix: Mix { typed: 0.1, speaking: 0.4, seeing: 0.5, exchanges_max: 2, ..NOTHING },
+        mix: Mix { typed: 0.1, speaking: 0.15, seeing: 0.75, exchanges_max: 2, ..NOTHING },
         moves: Moves::All,
     },
     Lessons {
@@ -77,18 +77,18 @@ pub const STAGES: [Lessons; 6] = [
     },
     Lessons {
         name: "projector",
-        steps: 360,
-        rate: 2e-3,
-        floor: 0.2,
+        steps: 500,
+        rate: 3e-3,
+        floor: 0.02,
         mix: Mix { listening: 1.0, exchanges_max: 2, ..NOTHING },
         moves: Moves::Projector,
     },
     Lessons {
         name: "tuning",
-        steps: 3000,
+        steps: 4500,
         rate: 8e-4,
         floor: 0.02,
-        mix: Mix { typed: 0.05, speaking: 0.1, listening: 0.2, talking: 0.3, seeing: 0.35, exchanges_max: 4 },
+        mix: Mix { typed: 0.05, speaking: 0.1, listening: 0.25, talking: 0.3, seeing: 0.3, exchanges_max: 4 },
         moves: Moves::All,
     },
 ];

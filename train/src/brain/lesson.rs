@@ -11,13 +11,15 @@ use super::replies::Replies;
 use super::sample::{Perceived, Sample, Sampler, answer, typed};
 use super::shape::WIDTH;
 use super::tokenizer_file::written;
-use crate::domain::conversation::memory_over_four;
+use crate::domain::conversation::{memory_over_four, words};
 use crate::domain::{Conversation, Split};
 
 /// Share of long conversations that tell something in the first turn and ask for it in the fourth.
 const MEMORY_SHARE: f64 = 0.12;
 /// Share of what is seen that is asked about in the middle of a conversation.
 const AROUND_SHARE: f64 = 0.3;
+/// Most further questions about the same picture or clip: what was seen is learnt from again without being read again.
+const FURTHER_MAX: usize = 5;
 /// Most exchanges of a spoken conversation that has no memory to test: such a lesson has many rows.
 const SPOKEN_EXCHANGES_MAX: usize = 3;
 /// Draws until every answer of a conversation can be spoken, at most so often.
@@ -123,22 +125,30 @@ impl Teacher {
         let (mut messages, mut perceived) = (Vec::new(), Perceived::default());
         let around = if rng.random_bool(AROUND_SHARE) { self.draw(spoken, mix.exchanges_max, rng).exchanges } else { Vec::new() };
         let place = rng.random_range(0..=around.len());
+        // Typed questions are short; spoken ones in sum as long as a spoken conversation.
+        let further = rng.random_range(0..=if heard || spoken { SPOKEN_EXCHANGES_MAX - 1 } else { FURTHER_MAX });
         for index in 0..=around.len() {
             if index == place {
                 let items: Vec<Item> = self.perception.asked(&case, heard, &mut perceived, rng)?;
                 messages.push(Message { role: Role::User, items });
                 messages.push(self.answered(&case.answer, spoken));
+                for _ in 0..further {
+                    let (question, answer) = case.further(rng);
+                    messages.push(self.asked(&words(&question), heard, &mut perceived, rng)?);
+                    messages.push(self.answered(&answer, spoken));
+                }
             }
             if let Some(exchange) = around.get(index) {
-                messages.push(if heard {
-                    Message { role: Role::User, items: vec![self.perception.hear(&exchange.user, &mut perceived, rng)?] }
-                } else {
-                    typed(&exchange.user)
-                });
+                messages.push(self.asked(&exchange.user, heard, &mut perceived, rng)?);
                 messages.push(self.answered(&exchange.reply, spoken));
             }
         }
         self.sampler.sample(&messages, perceived, self.heard, WIDTH)
+    }
+
+    /// A user's turn about nothing to be seen.
+    fn asked(&self, sentence: &str, heard: bool, perceived: &mut Perceived, rng: &mut StdRng) -> Result<Message> {
+        Ok(if heard { Message { role: Role::User, items: vec![self.perception.hear(sentence, perceived, rng)?] } } else { typed(sentence) })
     }
 
     fn answered(&self, text: &str, spoken: bool) -> Message {

@@ -11,10 +11,12 @@
 //! | [`balance`] | the router's bias, moved by the load |
 //! | [`curriculum`] | the stages: what each draws and moves |
 //! | [`lesson`], [`replies`], [`perception`] | conversations to learn from; their spoken answers; what is heard and seen |
+//! | [`alignment`] | the projector of what is heard says the words that were heard |
 //! | [`training`], [`measure`] | the loop, and how it fares |
 //! | [`rollout`], [`preference`] | answers of its own, and learning from the better ones |
 //! | [`ask`] | greedy answers in writing, for measuring on the way |
 
+pub mod alignment;
 pub mod ask;
 pub mod balance;
 pub mod batch;
@@ -96,7 +98,10 @@ pub fn run(options: &Options, folders: &Folders) -> Result<()> {
     };
     for mut stage in stages {
         stage.steps = options.steps.unwrap_or(stage.steps);
-        training::run(folders, &mut teacher, &stage)?;
+        match stage.moves {
+            curriculum::Moves::All => training::run(folders, &mut teacher, &stage)?,
+            curriculum::Moves::Projector => alignment::run(folders, &mut teacher, &stage)?,
+        }
     }
     if prefers {
         preference::run(folders, &mut teacher, options.steps.unwrap_or(PREFERENCE_STEPS))?;

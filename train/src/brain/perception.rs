@@ -1,7 +1,7 @@
 //! What kitten hears and sees while its language model learns: the frozen encoders at work.
 //!
 //! Rendering and encoding takes longer than learning from it, so utterances ([`Heard`]) and scenes are kept and come back
-//! in other conversations; now and then a kept scene is replaced.
+//! in other conversations; now and then a kept scene is replaced. Of a kept scene something else is asked each time.
 
 use std::sync::Arc;
 
@@ -35,6 +35,14 @@ impl Perception {
         Self { heard, sight, seen: Vec::new() }
     }
 
+    /// The ears.
+    ///
+    /// # Panics
+    /// Without them.
+    pub fn ears(&self) -> &Heard {
+        self.heard.as_ref().expect("there are ears")
+    }
+
     /// A sentence as training hears it, appended to `perceived`; the item that stands for it.
     ///
     /// # Errors
@@ -49,7 +57,7 @@ impl Perception {
     }
 
     fn take(&self, sentence: &str, rng: &mut StdRng) -> Result<(Arc<[f32]>, u32)> {
-        let heard = self.heard.as_ref().expect("there are ears");
+        let heard = self.ears();
         let rows = heard.of_training(sentence, rng)?;
         let tokens = (rows.len() / heard.ears().width()) as u32;
         Ok((rows, tokens))
@@ -64,7 +72,9 @@ impl Perception {
     /// Without eyes.
     pub fn see(&mut self, rng: &mut StdRng) -> Result<SeenCase> {
         if self.seen.len() >= SEEN && rng.random_bool(0.97) {
-            return Ok(self.seen.choose(rng).expect("there are some").clone());
+            let mut case = self.seen.choose(rng).expect("there are some").clone();
+            (case.question, case.answer) = case.further(rng);
+            return Ok(case);
         }
         let case = self.sight.as_ref().expect("there are eyes").cases(rng, Split::Train, 1, CLIPS)?.remove(0);
         if self.seen.len() < SEEN {
@@ -97,7 +107,7 @@ impl Perception {
         let words = crate::domain::conversation::words(&case.question);
         if !spoken {
             perceived.image.extend(case.units.iter().flat_map(|unit| unit.rows.clone()));
-            let seen = if case.video {
+            let seen = if case.video() {
                 Item::Video(case.units.iter().map(unit).collect())
             } else {
                 Item::Image { tokens: case.units[0].tokens() }
@@ -107,7 +117,7 @@ impl Perception {
         }
         let (rows, audio) = self.take(&words, rng)?;
         perceived.audio.extend_from_slice(&rows);
-        if !case.video && rng.random_bool(0.6) {
+        if !case.video() && rng.random_bool(0.6) {
             // A live session: the scene stands still while it is asked about, one unit a second and some before.
             let seconds = (audio as usize * 2).div_ceil(25);
             let (before, start) = (rng.random_range(0..=2), f64::from(rng.random_range(0..30)));
@@ -119,7 +129,7 @@ impl Perception {
         }
         perceived.image.extend(case.units.iter().flat_map(|unit| unit.rows.clone()));
         let seen =
-            if case.video { Item::Video(case.units.iter().map(unit).collect()) } else { Item::Image { tokens: case.units[0].tokens() } };
+            if case.video() { Item::Video(case.units.iter().map(unit).collect()) } else { Item::Image { tokens: case.units[0].tokens() } };
         Ok(vec![seen, Item::Audio { tokens: audio }])
     }
 }

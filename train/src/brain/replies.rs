@@ -16,7 +16,7 @@ use crate::stage::Folders;
 use crate::voices::piper;
 
 /// Different answers that are rendered and encoded.
-pub const ANSWERS: usize = 4000;
+pub const ANSWERS: usize = 7000;
 
 /// Codes of the answers that training speaks.
 pub struct Replies {

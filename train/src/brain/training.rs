@@ -1,4 +1,4 @@
-//! The loop that every stage of the language model runs.
+//! The loop that every stage runs in which the whole language model learns.
 
 use anyhow::Result;
 use burn::grad_clipping::GradientClippingConfig;
@@ -8,7 +8,7 @@ use burn::tensor::Device;
 
 use super::balance::{Load, rebalance};
 use super::batch::{Batch, batches};
-use super::curriculum::{Lessons, Moves};
+use super::curriculum::Lessons;
 use super::lesson::Teacher;
 use super::loss::losses;
 use super::measure::measure;
@@ -54,17 +54,9 @@ pub fn run(folders: &Folders, teacher: &mut Teacher, lessons: &Lessons) -> Resul
         let hidden = brain.language.offline(x, batch.samples, &mut load);
         let losses = losses(&brain, &batch, hidden);
         let gradients = losses.total.backward();
-        match lessons.moves {
-            Moves::All => {
-                let gradients = GradientsParams::from_grads(gradients, &brain);
-                brain = optimiser.step(rate.at(step), brain, gradients);
-                rebalance(&mut brain.language, &load, BIAS_RATE);
-            }
-            Moves::Projector => {
-                let gradients = GradientsParams::from_grads(gradients, &brain.ears);
-                brain.ears = optimiser.step(rate.at(step), brain.ears, gradients);
-            }
-        }
+        let gradients = GradientsParams::from_grads(gradients, &brain);
+        brain = optimiser.step(rate.at(step), brain, gradients);
+        rebalance(&mut brain.language, &load, BIAS_RATE);
         let text = losses.text.or(losses.audio_text).unwrap_or_default();
         parts.take(losses.text, losses.audio_text, losses.codes);
         if stage.end_step(text, &parts.to_string()) {

@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use anyhow::Result;
-use rand::Rng;
 use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use rayon::prelude::*;
 
 use super::corpus::{Corpus, SHARDS};
 use super::features::Ears;
@@ -63,6 +64,23 @@ impl Heard {
             kept.rows.insert(key, rows.clone());
         }
         Ok(rows)
+    }
+
+    /// Any rendered sentences of training, each heard somewhere.
+    ///
+    /// # Shapes
+    /// each flat `[n, width]`
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn any_of_training(&self, count: usize, rng: &mut StdRng) -> Result<Vec<Vec<f32>>> {
+        let seeds: Vec<u64> = (0..count).map(|_| rng.random()).collect();
+        let hear = |seed: u64| {
+            let mut rng = StdRng::seed_from_u64(seed);
+            let entry = rng.random_range(0..self.listening.library().entries().len());
+            self.ears.hear(self.listening.heard(entry, 1.0, &mut rng)?)
+        };
+        seeds.into_par_iter().map(hear).collect()
     }
 
     /// Any sentence under any condition, heard anew.

@@ -124,7 +124,8 @@ fn about_something_seen(group: Group, typed: bool, listening: &Listening, sight:
         Group::Clips => sight.clip_case(rng, scene::Split::HeldOut)?,
         _ => sight.picture_case(rng, scene::Split::HeldOut)?,
     };
-    let SeenCase { units, video, question, answer } = case;
+    let video = case.video();
+    let SeenCase { units, question, answer, .. } = case;
     let question = words(&question);
     let mut image: Vec<f32> = units.iter().flat_map(|unit| unit.rows.clone()).collect();
     let timed = || units.iter().map(|unit| VideoUnit { seconds: unit.seconds, tokens: unit.tokens() }).collect::<Vec<_>>();

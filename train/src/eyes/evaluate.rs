@@ -12,8 +12,9 @@ use rand::rngs::StdRng;
 use super::network::{Heads, OUTPUT};
 use super::sample::Sample;
 use super::scene::Split;
-use super::targets::{CENTRE, COUNT, TOKEN_GROUPS, TOKEN_NAMES, classes, token_of, width};
+use super::targets::{CENTRE, COUNT, Names, OBJECT, TOKEN_GROUPS, TOKEN_NAMES, Targets, classes, token_of, width};
 use crate::stage::Folders;
+use crate::word_vectors::WordVectors;
 
 /// Right answers of those that were asked for.
 #[derive(Clone, Copy, Debug, Default)]
@@ -46,17 +47,16 @@ pub struct Score {
     pairs: Share,
     /// Time of the encoder for one unit.
     milliseconds: f64,
-    /// Square root of the mean square of the rows.
-    row_size: f64,
-    /// The same of what differs between rows: without what all have in common.
-    row_spread: f64,
+    /// Mean square of the distance of rows with an object, and of those without, from the sum of the words that they should
+    /// be, in lengths of a word's vector: 1 where one word is missing.
+    away: [f64; 2],
 }
 
 impl Score {
     /// In one line.
     pub fn brief(&self) -> String {
         let groups: Vec<String> = TOKEN_NAMES.iter().zip(&self.groups).map(|(name, share)| format!("{name} {share}")).collect();
-        format!("{}; stills {}, pairs {}", groups.join(", "), self.stills, self.pairs)
+        format!("{}; stills {}, pairs {}, away {:.2} {:.2}", groups.join(", "), self.stills, self.pairs, self.away[0], self.away[1])
     }
 }
 
@@ -67,7 +67,7 @@ impl fmt::Display for Score {
         }
         writeln!(f, "stills read without an error: {} of {}", self.stills, self.stills.of)?;
         writeln!(f, "pairs read without an error: {} of {}", self.pairs, self.pairs.of)?;
-        writeln!(f, "size of the rows: {:.3}, of what differs between them: {:.3}", self.row_size, self.row_spread)?;
+        writeln!(f, "rows from their words: {:.3} with an object, {:.3} without", self.away[0], self.away[1])?;
         write!(f, "encoder: {:.1} ms a unit", self.milliseconds)
     }
 }
@@ -86,25 +86,28 @@ pub fn score(folders: &Folders, samples: &[Sample]) -> Result<Score> {
     let device = Device::flex();
     let (encoder, _) = VisionEncoder::open(&folders.model, OUTPUT, &device, DType::F32, RopeTable::Demo)?;
     let heads = Heads::open(&folders.work.join("eyes"), &device)?;
+    let names = Names::of(&WordVectors::open(&folders.model)?);
     let mut score = Score::default();
-    let (mut squares, mut seconds, mut rows_seen) = (0.0, 0.0, 0.0);
-    let mut sums = vec![0.0; OUTPUT];
+    let (mut seconds, mut counted) = (0.0, [0usize; 2]);
     for sample in samples {
         let started = Instant::now();
         let rows = encoder.embed(&[(&sample.unit, sample.unit.grid.tokens())]).remove(0);
         seconds += started.elapsed().as_secs_f64();
-        squares += f64::from(rows.clone().square().mean().into_scalar::<f32>());
-        for row in rows.clone().into_data().try_into_vec::<f32>().expect("rows are f32").chunks_exact(OUTPUT) {
-            sums.iter_mut().zip(row).for_each(|(sum, value)| *sum += f64::from(*value));
-            rows_seen += 1.0;
+        let targets = Targets::of(std::slice::from_ref(sample), &names);
+        let values = rows.clone().into_data().try_into_vec::<f32>().expect("rows are f32");
+        let none = TOKEN_GROUPS[OBJECT].start;
+        let asked = targets.tokens.chunks(width(&TOKEN_GROUPS)).map(|asked| asked[none..].iter().any(|weight| *weight > 0.0));
+        let of_rows = values.chunks(OUTPUT).zip(targets.rows.chunks(OUTPUT)).zip(asked).zip(&targets.row_weights);
+        for (((row, said), object), _) in of_rows.filter(|(_, weight)| **weight > 0.0) {
+            let away: f32 = row.iter().zip(said).map(|(a, b)| (a - b).powi(2)).sum();
+            score.away[usize::from(!object)] += f64::from(away / names.mean_square);
+            counted[usize::from(!object)] += 1;
         }
         let readings = heads.read_tokens(rows).into_data().try_into_vec::<f32>().expect("readings are f32");
         score.add(sample, &readings);
     }
-    let units = samples.len().max(1) as f64;
-    let common = sums.iter().map(|sum| (sum / rows_seen).powi(2)).sum::<f64>() / OUTPUT as f64;
-    score.milliseconds = 1e3 * seconds / units;
-    (score.row_size, score.row_spread) = ((squares / units).sqrt(), (squares / units - common).max(0.0).sqrt());
+    score.milliseconds = 1e3 * seconds / samples.len().max(1) as f64;
+    score.away = std::array::from_fn(|kind| score.away[kind] / counted[kind].max(1) as f64);
     Ok(score)
 }
 
@@ -112,8 +115,8 @@ impl Score {
     fn add(&mut self, sample: &Sample, readings: &[f32]) {
         let grid = sample.unit.grid.tokens();
         let chosen: Vec<[usize; TOKEN_GROUPS.len()]> = readings.chunks(width(&TOKEN_GROUPS)).map(choices).collect();
-        let objects = sample.objects.iter().zip(&sample.motion);
-        let wanted: Vec<_> = objects.map(|(o, motion)| (token_of(o.x, o.y, grid), classes(o, *motion))).collect();
+        let objects = sample.objects.iter().enumerate();
+        let wanted: Vec<_> = objects.map(|(index, o)| (token_of(o.x, o.y, grid), classes(sample, index))).collect();
         let mut whole = true;
         for (token, chosen) in chosen.iter().enumerate() {
             let object = wanted.iter().find(|(at, _)| *at == token);
@@ -121,7 +124,7 @@ impl Score {
             self.groups[CENTRE].add(found);
             self.groups[COUNT].add(chosen[COUNT] == sample.objects.len());
             whole &= found;
-            for (group, class) in object.iter().flat_map(|(_, classes)| (1..COUNT).zip(classes)) {
+            for (group, class) in object.iter().flat_map(|(_, classes)| (OBJECT..).zip(classes)) {
                 self.groups[group].add(chosen[group] == *class);
                 whole &= chosen[group] == *class;
             }

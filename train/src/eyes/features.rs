@@ -15,8 +15,8 @@ use rand::rngs::StdRng;
 use super::clip::Clip;
 use super::draw::{draw_clip, draw_scene};
 use super::network::OUTPUT;
-use super::questions::{clip_case, picture_case};
-use super::scene::{Scene, Split};
+use super::questions::{ClipKind, PictureKind, clip_case, picture_case};
+use super::scene::{Object, Scene, Split};
 
 /// Pictures a second of a clip that is stored as a file.
 pub const FILE_RATE: f64 = 25.0;
@@ -39,17 +39,41 @@ impl SeenUnit {
     }
 }
 
+/// What a picture or a clip shows.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Shown {
+    /// Shapes.
+    Scene(Vec<Object>),
+    /// Shapes to which something happens.
+    Clip(Clip),
+}
+
 /// A question about something seen.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SeenCase {
     /// One unit of a still, or all of a clip.
     pub units: Vec<SeenUnit>,
-    /// Whether it is a clip: its units carry timestamps.
-    pub video: bool,
+    /// What is seen.
+    pub shown: Shown,
     /// What is asked.
     pub question: String,
     /// What is answered.
     pub answer: String,
+}
+
+impl SeenCase {
+    /// Whether it is a clip: its units carry timestamps.
+    pub fn video(&self) -> bool {
+        matches!(self.shown, Shown::Clip(_))
+    }
+
+    /// Another question about the same, and its answer.
+    pub fn further(&self, rng: &mut StdRng) -> (String, String) {
+        match &self.shown {
+            Shown::Scene(objects) => PictureKind::any_about(rng, objects),
+            Shown::Clip(clip) => ClipKind::any_about(rng, clip),
+        }
+    }
 }
 
 /// Preprocessing and encoder of a model.
@@ -105,7 +129,7 @@ impl Sight {
     /// As [`Sight::still`].
     pub fn picture_case(&self, rng: &mut StdRng, split: Split) -> Result<SeenCase> {
         let (scene, question, answer) = picture_case(rng, split);
-        Ok(SeenCase { units: vec![self.still(&scene)?], video: false, question, answer })
+        Ok(SeenCase { units: vec![self.still(&scene)?], shown: Shown::Scene(scene.objects), question, answer })
     }
 
     /// A question about a clip.
@@ -115,7 +139,7 @@ impl Sight {
     pub fn clip_case(&self, rng: &mut StdRng, split: Split) -> Result<SeenCase> {
         let (clip, question, answer) = clip_case(rng, split);
         let times = if rng.random_bool(FILES) { file_times(&clip) } else { live_times(&clip) };
-        Ok(SeenCase { units: self.clip(&clip, &times)?, video: true, question, answer })
+        Ok(SeenCase { units: self.clip(&clip, &times)?, shown: Shown::Clip(clip), question, answer })
     }
 
     /// No pooling: kitten's limits hold a whole context of full units (see its `max_tokens_video`).

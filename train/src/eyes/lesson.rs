@@ -1,7 +1,9 @@
 //! Training of the eyes: every patch and every token is asked what it shows.
 //!
 //! Asking the networks directly, through linear heads that are thrown away later, teaches them with far fewer pictures
-//! than learning through the language model would; and what a linear head can read from a row, the language model can.
+//! than learning through the language model would. That a linear head can read a row is not enough for the language model,
+//! which read hardly anything from rows that lay anywhere: so a row also learns to be the sum of the vectors of the words
+//! for what it shows.
 
 use anyhow::Result;
 use burn::grad_clipping::GradientClippingConfig;
@@ -13,7 +15,9 @@ use super::evaluate::{Score, draw_samples, score};
 use super::network::{Named, config};
 use super::sample::Sample;
 use super::scene::Split;
+use super::targets::Names;
 use crate::stage::{Folders, LearningRate, Stage};
+use crate::word_vectors::WordVectors;
 
 /// What is drawn comes from this and the step.
 const SEED: u64 = 31;
@@ -30,6 +34,7 @@ pub fn train(folders: &Folders, steps: usize) -> Result<()> {
     let rate = LearningRate { peak: 1.5e-3, floor: 0.02, warmup: 100, steps };
     let device = Device::flex().autodiff();
     let preprocessor = Preprocessor::new(&config().preprocess);
+    let names = Names::of(&WordVectors::open(&folders.model)?);
     let state = folders.work.join("eyes");
     let before = folders.state("eyes", "vision");
     let mut stage = Stage::begin(folders, "eyes", steps, SEED)?;
@@ -45,7 +50,7 @@ pub fn train(folders: &Folders, steps: usize) -> Result<()> {
     while let Some(step) = stage.next_step() {
         let mut rng = stage.rng(step);
         let samples: Vec<Sample> = (0..BATCH).map(|_| Sample::draw(&mut rng, Split::Train, &preprocessor)).collect();
-        let loss = named.networks.loss(&samples, &device);
+        let loss = named.networks.loss(&samples, &names, &device);
         let value = f64::from(loss.clone().into_scalar::<f32>());
         let gradients = GradientsParams::from_grads(loss.backward(), &named.networks);
         named.networks = optimizer.step(rate.at(step), named.networks, gradients);

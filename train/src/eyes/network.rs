@@ -14,7 +14,7 @@ use caracal_kernels::{Checkpoint, Weights};
 use serde_json::Value;
 
 use super::sample::Sample;
-use super::targets::{PATCH_GROUPS, TOKEN_GROUPS, Targets, width};
+use super::targets::{Names, PATCH_GROUPS, TOKEN_GROUPS, Targets, width};
 
 /// Width of the language model, and so of what the projector gives.
 pub const OUTPUT: usize = crate::brain::shape::WIDTH;
@@ -28,8 +28,10 @@ const ROPE_THETA: f64 = 30.0;
 const FULL_UNITS: u64 = 64;
 /// Rows of a conversation above which its pictures are pooled: half of the context.
 const ROWS_MAX: u64 = 2048;
-/// Weight of the pull of the rows towards a mean square of 1.
-const ROW_SIZE_WEIGHT: f32 = 0.02;
+/// Weight of the distance of the rows from what they should say, in lengths of a word's vector.
+const ROW_WEIGHT: f32 = 1.0;
+/// Rows are as small as vectors of words; a head reads them this much larger.
+const READ_GAIN: f32 = 16.0;
 /// The parts by the names of their files.
 const PARTS: [&str; 3] = ["vision_model", "vision_projector", "heads"];
 
@@ -108,7 +110,7 @@ impl Heads {
     /// # Shapes
     /// rows: `[tokens, OUTPUT]` → `[tokens, classes of TOKEN_GROUPS]`
     pub fn read_tokens(&self, rows: Tensor<2>) -> Tensor<2> {
-        self.tokens.forward(rows)
+        self.tokens.forward(rows * READ_GAIN)
     }
 }
 
@@ -205,18 +207,21 @@ impl Networks {
         let pixels = Tensor::from_data(TensorData::new(values, [grids.iter().map(|grid| grid.count()).sum(), width]), device);
         let seen = self.vit.forward(pixels, &grids);
         let rows = self.projector.forward(seen.clone());
-        Readings { patches: self.heads.patches.forward(seen), tokens: self.heads.tokens.forward(rows.clone()), rows }
+        Readings { patches: self.heads.patches.forward(seen), tokens: self.heads.read_tokens(rows.clone()), rows }
     }
 
     /// The loss of a batch.
-    pub fn loss(&self, samples: &[Sample], device: &Device) -> Tensor<1> {
-        let targets = Targets::of(samples);
+    pub fn loss(&self, samples: &[Sample], names: &Names, device: &Device) -> Tensor<1> {
+        let targets = Targets::of(samples, names);
         let units: Vec<&VisualUnit> = samples.iter().map(|sample| &sample.unit).collect();
         let readings = self.read(&units, device);
-        let size = readings.rows.clone().square().mean_dim(1) - 1.0;
+        let [rows, width] = readings.rows.dims();
+        let said = Tensor::<2>::from_data(TensorData::new(targets.rows, [rows, width]), device);
+        let weights = Tensor::<2>::from_data(TensorData::new(targets.row_weights, [rows, 1]), device);
+        let away = (readings.rows - said).square().sum_dim(1) * weights;
         cross_entropy(readings.patches, targets.patches, &PATCH_GROUPS)
             + cross_entropy(readings.tokens, targets.tokens, &TOKEN_GROUPS)
-            + size.square().mean() * ROW_SIZE_WEIGHT
+            + away.sum() * (ROW_WEIGHT / names.mean_square)
     }
 }
 
@@ -286,10 +291,14 @@ mod tests {
         let device = Device::flex().autodiff();
         let mut networks = Named::random(3, &device).unwrap().networks;
         let samples = samples(4);
+        let mut random = StdRng::seed_from_u64(2);
+        let vectors: Vec<Vec<f32>> =
+            (0..100).map(|_| (0..OUTPUT).map(|_| rand::Rng::random_range(&mut random, -0.1..0.1)).collect()).collect();
+        let names = Names::new(|said| vectors[said[0].len()].clone(), |index| vectors[20 + index].clone(), 0.6);
         let mut optimizer = AdamWConfig::new().init();
         let mut losses = Vec::new();
         for _ in 0..12 {
-            let loss = networks.loss(&samples, &device);
+            let loss = networks.loss(&samples, &names, &device);
             losses.push(loss.clone().into_scalar::<f32>());
             let gradients = GradientsParams::from_grads(loss.backward(), &networks);
             // Patch embedding 2, 17 in each layer, projector 8, heads 4.

@@ -189,12 +189,27 @@ impl PictureKind {
             PictureKind::Bigger | PictureKind::Relation => (Variety::Unlike, 2),
         };
         let count = if most == 2 { 2 } else { rng.random_range(1..=most) };
-        let fits = |objects: &[Object]| match self {
-            PictureKind::Bigger => objects[0].size != objects[1].size,
-            PictureKind::Relation => !plain_relations(&objects[0], &objects[1]).is_empty(),
-            _ => true,
-        };
-        Scene::draw(rng, split, count, variety, fits)
+        Scene::draw(rng, split, count, variety, |objects| self.fits(objects))
+    }
+
+    /// Whether this can be asked about these shapes, so that one answer is right.
+    fn fits(self, objects: &[Object]) -> bool {
+        let pairs = || objects.iter().enumerate().flat_map(|(index, a)| objects[..index].iter().map(move |b| (a, b)));
+        let distinct = || pairs().all(|(a, b)| a.shape != b.shape || a.colour != b.colour);
+        let unlike = || pairs().all(|(a, b)| a.shape != b.shape && a.colour != b.colour);
+        match self {
+            PictureKind::HowMany => true,
+            PictureKind::What | PictureKind::Where | PictureKind::WhatIsThere => objects.len() <= LISTED_MAX && distinct(),
+            PictureKind::Colour | PictureKind::Shape => objects.len() <= LISTED_MAX && unlike(),
+            PictureKind::Bigger => objects.len() == 2 && unlike() && objects[0].size != objects[1].size,
+            PictureKind::Relation => objects.len() == 2 && unlike() && !plain_relations(&objects[0], &objects[1]).is_empty(),
+        }
+    }
+
+    /// Any question about these shapes, and its answer.
+    pub fn any_about(rng: &mut StdRng, objects: &[Object]) -> (String, String) {
+        let kinds: Vec<Self> = Self::ALL.into_iter().filter(|kind| kind.fits(objects)).collect();
+        kinds[rng.random_range(0..kinds.len())].ask(rng, objects)
     }
 
     fn ask(self, rng: &mut StdRng, objects: &[Object]) -> (String, String) {
@@ -272,6 +287,18 @@ impl ClipKind {
             (ClipKind::Happened, 1..=4) => moves,
             (ClipKind::Happened | ClipKind::Changed, _) => change,
         }
+    }
+
+    /// Any question about this clip, and its answer.
+    pub fn any_about(rng: &mut StdRng, clip: &Clip) -> (String, String) {
+        let fits = |kind: &Self| match (kind, clip.event) {
+            (ClipKind::Direction, event) => matches!(event, Event::Moves(..)),
+            (ClipKind::When, event) => event.second().is_some(),
+            (ClipKind::Happened, _) => true,
+            (ClipKind::Changed, event) => !matches!(event, Event::Moves(..)),
+        };
+        let kinds: Vec<Self> = Self::ALL.into_iter().filter(fits).collect();
+        kinds[rng.random_range(0..kinds.len())].ask(rng, clip)
     }
 
     fn ask(self, rng: &mut StdRng, clip: &Clip) -> (String, String) {
