@@ -89,3 +89,36 @@ impl WordVectors {
 pub fn add(sum: &mut [f32], vector: &[f32], share: f32) {
     sum.iter_mut().zip(vector).for_each(|(sum, value)| *sum += share * value);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::brain::model::BrainFiles;
+    use crate::brain::{shape, tokenizer_file};
+
+    #[test]
+    fn a_word_is_the_row_of_its_id_and_free_vectors_are_no_word_at_all() {
+        let folder = std::env::temp_dir().join(format!("caracal-words-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let error = WordVectors::open(&folder).err().unwrap();
+        assert!(format!("{error:#}").contains("brain --stage text"), "{error:#}");
+        tokenizer_file::write(&folder, 1).unwrap();
+        shape::write(&folder).unwrap();
+        let (files, brain) = BrainFiles::open(&folder, 8, &Device::flex()).unwrap();
+        files.save(&brain, &folder).unwrap();
+        let vectors = WordVectors::open(&folder).unwrap();
+        std::fs::remove_dir_all(&folder).unwrap();
+        let tokenizer = &vectors.tokenizer;
+        let red = tokenizer.encode(" red").unwrap();
+        assert_eq!(red.len(), 1);
+        assert_eq!(vectors.of("red"), vectors.row(red[0] as usize));
+        let both = vectors.sum_of(&["red", "circle"]);
+        let (a, b) = (vectors.of("red"), vectors.of("circle"));
+        assert!(both.iter().zip(a.iter().zip(&b)).all(|(sum, (a, b))| (sum - (a + b)).abs() < 1e-6));
+        // No text becomes a free id.
+        let text = tokenizer.encode("what do you see at the top left, a red circle?").unwrap();
+        assert!(text.iter().all(|id| !(FREE..FREE + 100).contains(&(*id as usize))), "{text:?}");
+        assert_ne!(vectors.free(0), vectors.free(1));
+        assert!(vectors.mean_square() > 0.0);
+    }
+}
