@@ -14,8 +14,10 @@ use caracal_shared::tokenize::Tokenize;
 
 use crate::brain::shape::WIDTH;
 
-/// The first of the masks that no text ever holds: their vectors name what has no word of its own.
+/// The first of some masks that no text ever holds: their vectors name what has no word of its own.
 const FREE: usize = 100;
+/// How many there are before the masks that markers stand for.
+const FREE_COUNT: usize = 34;
 /// How much longer a free vector is made: training never lengthened it, as it did those of the words.
 const FREE_GAIN: f32 = 3.0;
 
@@ -71,12 +73,12 @@ impl WordVectors {
         vector
     }
 
-    /// The vector of something without a word; there are a hundred.
+    /// The vector of something without a word; there are 34.
     ///
     /// # Panics
-    /// From 100 on.
+    /// From 34 on.
     pub fn free(&self, index: usize) -> Vec<f32> {
-        assert!(index < 100, "there are 100 free vectors");
+        assert!(index < FREE_COUNT, "there are {FREE_COUNT} free vectors");
         self.row(FREE + index).iter().map(|v| FREE_GAIN * v).collect()
     }
 
@@ -117,7 +119,7 @@ mod tests {
         assert!(both.iter().zip(a.iter().zip(&b)).all(|(sum, (a, b))| (sum - (a + b)).abs() < 1e-6));
         // No text becomes a free id.
         let text = tokenizer.encode("what do you see at the top left, a red circle?").unwrap();
-        assert!(text.iter().all(|id| !(FREE..FREE + 100).contains(&(*id as usize))), "{text:?}");
+        assert!(text.iter().all(|id| !(FREE..FREE + FREE_COUNT).contains(&(*id as usize))), "{text:?}");
         assert_ne!(vectors.free(0), vectors.free(1));
         assert!(vectors.mean_square() > 0.0);
     }
