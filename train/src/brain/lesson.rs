@@ -89,11 +89,8 @@ impl Teacher {
         let as_typed = rng.random_bool(0.25);
         let (mut messages, mut perceived) = (Vec::new(), Perceived::default());
         for exchange in &conversation.exchanges {
-            messages.push(if heard {
-                Message { role: Role::User, items: vec![self.perception.hear(&exchange.user, &mut perceived, rng)?] }
-            } else {
-                typed(&if as_typed { written(&exchange.user) } else { exchange.user.clone() })
-            });
+            let said = if as_typed && !heard { written(&exchange.user) } else { exchange.user.clone() };
+            messages.push(self.asked(&said, heard, &mut perceived, rng)?);
             messages.push(self.answered(&exchange.reply, spoken));
         }
         self.sampler.sample(&messages, perceived, self.heard, WIDTH)

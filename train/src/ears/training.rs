@@ -16,7 +16,7 @@ use crate::ctc::ctc_loss;
 use crate::stage::{Folders, LearningRate, Stage};
 
 /// Steps of training.
-pub const STEPS: usize = 20_000;
+pub const STEPS: usize = 28_000;
 /// Utterances of a step.
 const UTTERANCES: usize = 24;
 /// Utterances that the statistics are computed from.

@@ -42,7 +42,7 @@ pub struct Options {
     #[arg(long)]
     draw: Option<PathBuf>,
     /// Steps of the training.
-    #[arg(long, default_value_t = 8500)]
+    #[arg(long, default_value_t = 13_500)]
     steps: usize,
     /// Pictures and pairs of an evaluation.
     #[arg(long, default_value_t = 2000)]
