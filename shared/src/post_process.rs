@@ -60,6 +60,36 @@ pub fn codec_frames(steps: &[[Option<u32>; CODEBOOKS]]) -> Vec<CodecCodes> {
     steps.iter().filter_map(|codes| pairing.step(*codes)).collect()
 }
 
+/// A generated reply as a spoken turn of the past: its text with pauses between segments, and each segment's frames
+/// without the offset. `None` where a segment has more words than sound, which no spoken turn can have.
+///
+/// # Shapes
+/// text, codes: what each step recorded
+///
+/// # Errors
+/// As [`Tokenize::decode`].
+pub fn spoken_turn(
+    tokenizer: &dyn Tokenize,
+    text: &[Option<u32>],
+    codes: &[[Option<u32>; CODEBOOKS]],
+) -> Result<Option<(String, Vec<Vec<CodecCodes>>)>, TokenizeError> {
+    let (mut segments, mut frames, mut pairing, mut words) = (Vec::new(), Vec::new(), FramePairing::default(), 0);
+    for (text, codes) in text.iter().zip(codes) {
+        words += usize::from(text.is_some());
+        frames.extend(pairing.step(*codes).map(|frame| frame.map(|code| code.saturating_sub(CODE_OFFSET))));
+        if text.is_none() && codes[0] == Some(CODE_END) {
+            if words > frames.len() + 1 {
+                return Ok(None);
+            }
+            segments.push(core::mem::take(&mut frames));
+            words = 0;
+        }
+    }
+    let ids: Vec<u32> = text.iter().flatten().copied().collect();
+    let text = tokenizer.decode(&ids)?.replace(END, "");
+    Ok((text.split(PAUSE).count() == segments.len()).then_some((text, segments)))
+}
+
 /// Takes the offset off generated frames, so that the codec decoder can look them up.
 ///
 /// Nothing masks the reserved ids, nor the acoustic ids that no code stands for, so the model may emit them. Such a code

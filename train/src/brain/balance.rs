@@ -36,6 +36,16 @@ impl Watcher for Load {
 }
 
 impl Load {
+    /// Adds what another has counted.
+    pub fn add(&mut self, other: &Self) {
+        self.tokens += other.tokens;
+        self.chosen.resize(self.chosen.len().max(other.chosen.len()), Vec::new());
+        for (mine, others) in self.chosen.iter_mut().zip(&other.chosen) {
+            mine.resize(mine.len().max(others.len()), 0);
+            mine.iter_mut().zip(others).for_each(|(mine, other)| *mine += other);
+        }
+    }
+
     /// Share of choices that fell on experts without weights, and for each layer the least and the most chosen real
     /// expert relative to an even share.
     pub fn report(&self, real: usize) -> (f64, Vec<(f64, f64)>) {
@@ -71,6 +81,14 @@ pub fn rebalance(model: &mut LongCatFlash, load: &Load, rate: f64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_two_have_counted_adds_up() {
+        let mut load = Load::default();
+        load.add(&Load { chosen: vec![vec![1, 2], vec![3, 4]], tokens: 5 });
+        load.add(&Load { chosen: vec![vec![10, 0], vec![0, 10]], tokens: 7 });
+        assert_eq!((load.chosen, load.tokens), (vec![vec![11, 2], vec![3, 14]], 12));
+    }
 
     #[test]
     fn the_report_names_the_share_of_identity_experts_and_the_spread_of_the_others() {

@@ -2,11 +2,13 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 use caracal_cluster::backbone::embedding::Features;
-use caracal_shared::ids::NO_CODES;
+use caracal_shared::ids::{CODE_END, CODE_PAD, NO_CODES};
 use caracal_shared::prompt::Row;
+use caracal_shared::reply::CODEBOOKS;
 use caracal_shared::tokenize::Markers;
+use rand::Rng;
 use rand::rngs::StdRng;
-use rand::seq::SliceRandom;
+use rand::seq::{IndexedRandom, SliceRandom};
 
 use super::model::Brain;
 use super::sample::{Sample, Target};
@@ -52,6 +54,21 @@ impl Batch {
         batch
     }
 
+    /// Puts other frames in the places of some of those that are read, not of those that are predicted. An answer that is
+    /// spoken freely has read frames that no recording has: whoever has only ever read right ones loses the thread there,
+    /// and may predict frames from frames without looking at the words. The end of a segment is always read right:
+    /// decoding goes by it.
+    pub fn misread(&mut self, share: f64, rng: &mut StdRng) {
+        let spoken: Vec<usize> =
+            (0..self.rows.len()).filter(|row| !self.rows[*row].codes.contains(&CODE_PAD) && self.rows[*row].codes[0] != CODE_END).collect();
+        let frames: Vec<[u32; CODEBOOKS]> = spoken.iter().map(|row| self.rows[*row].codes).collect();
+        for row in spoken {
+            if rng.random_bool(share) {
+                self.rows[row].codes = *frames.choose(rng).expect("this row has a frame");
+            }
+        }
+    }
+
     /// Input rows: tables, and the projector of what is heard.
     ///
     /// # Shapes
@@ -73,5 +90,27 @@ impl Batch {
         let ids: Vec<u32> = self.rows.iter().map(|row| row.text).collect();
         let codes: Vec<u32> = self.rows.iter().flat_map(|row| row.codes).collect();
         brain.codec.prompt(&brain.language.embed_tokens, &ids, &codes, &features).expect("the rows fit the tables")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use caracal_shared::ids::{CODE_OFFSET, TEXT_PAD};
+    use rand::SeedableRng;
+
+    #[test]
+    fn misread_frames_are_others_of_the_batch_and_what_is_predicted_stays() {
+        let frame = |n: u32| Row { text: TEXT_PAD, codes: [n + CODE_OFFSET; CODEBOOKS] };
+        let end = Row { text: TEXT_PAD, codes: [CODE_END, 40, 40, 40] };
+        let rows: Vec<Row> = [Row::text(300)].into_iter().chain((0..400).map(frame)).chain([end; 20]).collect();
+        let targets = vec![Target { codes: [Some(40); CODEBOOKS], ..Target::default() }; rows.len()];
+        let mut batch = Batch::new(vec![Sample { rows: rows.clone(), targets: targets.clone(), perceived: Default::default() }]);
+        batch.misread(0.25, &mut StdRng::seed_from_u64(1));
+        let other = batch.rows.iter().zip(&rows).filter(|(new, old)| new != old).count();
+        assert!((70..130).contains(&other), "{other} of 400");
+        assert!(batch.rows.iter().skip(1).all(|row| rows.contains(row)));
+        assert_eq!((batch.rows[0], &batch.targets), (rows[0], &targets));
+        assert_eq!(batch.rows.iter().filter(|row| **row == end).count(), 20, "ends stay, and nothing else becomes one");
     }
 }

@@ -4,7 +4,9 @@
 //! audio. The report leaves open whether the audio term is a mean or a sum over heads; here it is a sum.
 
 use burn::tensor::{Device, Int, Tensor, TensorData, activation};
+use caracal_cluster::backbone::repetition_penalty::RepetitionPenalty;
 use caracal_cluster::backbone::watcher::Unwatched;
+use caracal_shared::ids::CODE_PAD;
 use caracal_shared::reply::CODEBOOKS;
 
 use super::batch::Batch;
@@ -65,7 +67,8 @@ pub fn losses(brain: &Brain, batch: &Batch, hidden: Tensor<2>) -> Losses {
             if rows.is_empty() {
                 continue;
             }
-            let loss = cross_entropy(logits.select(0, index(&rows, &device)), &ids);
+            let heard: Vec<usize> = rows.iter().map(|at| spoken[*at]).collect();
+            let loss = cross_entropy(penalised(logits.select(0, index(&rows, &device)), batch, &heard, book), &ids);
             let weight = AUDIO + if book == 0 { FIRST_AUDIO } else { 0.0 };
             total = total.clone() + loss.clone() * weight;
             parts[book] = scalar(loss);
@@ -73,6 +76,21 @@ pub fn losses(brain: &Brain, batch: &Batch, hidden: Tensor<2>) -> Losses {
         parts
     });
     Losses { total, text, audio_text, codes }
+}
+
+/// Logits of a codebook after the penalty that decoding will put on what was said lately: the model learns to choose
+/// right under it. `rows` are those of the batch that predict.
+fn penalised(logits: Tensor<2>, batch: &Batch, rows: &[usize], book: usize) -> Tensor<2> {
+    let [count, codes] = logits.dims();
+    let mut factors = vec![1f32; count * codes];
+    for (factors, row) in factors.chunks_exact_mut(codes).zip(rows) {
+        // An answer's rows are those in one run that have a semantic code.
+        let answer = batch.rows[..=*row].iter().rev().take_while(|row| row.codes[0] != CODE_PAD);
+        let past = answer.take(RepetitionPenalty::AUDIO.window).map(|row| row.codes[book]);
+        past.filter(|code| *code != CODE_PAD).for_each(|code| factors[code as usize] *= RepetitionPenalty::AUDIO.factor);
+    }
+    let factors = Tensor::<2>::from_data(TensorData::new(factors, [count, codes]), &logits.device());
+    activation::relu(logits.clone()) / factors.clone() - activation::relu(logits.neg()) * factors
 }
 
 fn index(rows: &[usize], device: &Device) -> Tensor<1, Int> {
@@ -95,4 +113,32 @@ pub fn cross_entropy(logits: Tensor<2>, ids: &[u32]) -> Tensor<1> {
 
 fn scalar(loss: Tensor<1>) -> f64 {
     f64::from(loss.into_scalar::<f32>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::brain::sample::Sample;
+    use caracal_shared::ids::TEXT_PAD;
+    use caracal_shared::prompt::Row;
+
+    #[test]
+    fn the_penalty_of_a_lesson_is_that_of_decoding() {
+        let said = |code| Row { text: TEXT_PAD, codes: [code; CODEBOOKS] };
+        // A first answer, a word, a second answer longer than the window.
+        let mut rows = vec![said(4), said(4), Row::text(9)];
+        rows.extend([5, 6, 5].map(said));
+        rows.extend((0..RepetitionPenalty::AUDIO.window).map(|_| said(7)));
+        let batch =
+            Batch::new(vec![Sample { targets: vec![Default::default(); rows.len()], rows: rows.clone(), perceived: Default::default() }]);
+        let raw = [1.0, -2.0, 0.5, -0.25, 3.0, -4.0, 5.0, -6.0];
+        for row in [1, 3, 5, 20, rows.len() - 1] {
+            let logits = Tensor::<2>::from_floats([raw], &Device::flex());
+            let found: Vec<f32> = penalised(logits, &batch, &[row], 1).into_data().try_into_vec().unwrap();
+            let first = if row < 2 { 0 } else { 3 };
+            let mut wanted = raw;
+            RepetitionPenalty::AUDIO.apply(rows[first..=row].iter().map(|row| Some(row.codes[1])), &mut wanted);
+            assert!(found.iter().zip(wanted).all(|(a, b)| (a - b).abs() < 1e-5 * b.abs()), "row {row}: {found:?} {wanted:?}");
+        }
+    }
 }

@@ -1,16 +1,19 @@
-//! How a stage fares: held-out questions, answered greedily in writing.
+//! How a stage fares: held-out questions, answered greedily in writing, and the codes of answers that no lesson speaks.
 
 use anyhow::Result;
+use caracal_cluster::backbone::watcher::Unwatched;
 use caracal_shared::prompt::{Message, Role};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
 use super::ask::ask;
+use super::batch::Batch;
 use super::curriculum::Mix;
 use super::lesson::Teacher;
+use super::loss::losses;
 use super::model::Brain;
 use super::sample::{Perceived, answer, typed};
-use super::shape::SEED;
+use super::shape::{SEED, WIDTH};
 use crate::domain::conversation::memory_over_four;
 use crate::domain::{Conversation, Split};
 
@@ -62,7 +65,24 @@ pub fn measure(brain: &Brain, teacher: &mut Teacher, mix: &Mix) -> Result<String
         }
         report += &line("seen", right, wrong);
     }
+    if mix.speaking + mix.talking > 0.0 {
+        report += &spoken(brain, teacher)?;
+    }
     Ok(report)
+}
+
+/// Losses of the codes of new answers, each code after the right ones.
+fn spoken(brain: &Brain, teacher: &Teacher) -> Result<String> {
+    let Some(replies) = &teacher.replies else { return Ok(String::new()) };
+    let turns = replies.unspoken().iter().filter_map(|pair| Some([typed(&pair.question), replies.say(&pair.answer)?]));
+    let samples = turns.map(|turns| teacher.sampler.sample(&turns, Perceived::default(), teacher.heard, WIDTH));
+    let samples = samples.collect::<Result<Vec<_>>>()?;
+    let batch = Batch::new(samples);
+    let device = brain.language.norm.weight.val().device();
+    let x = batch.embed(brain, teacher.sampler.markers(), teacher.heard, &device);
+    let hidden = brain.language.offline(x, batch.samples, &mut Unwatched);
+    let codes = losses(brain, &batch, hidden).codes.unwrap_or_default();
+    Ok(format!("    spoken: losses of the codes of {} new answers {codes:.2?}\n", batch.samples))
 }
 
 fn line(name: &str, right: usize, wrong: Vec<String>) -> String {

@@ -11,6 +11,7 @@
 //! | [`balance`] | the router's bias, moved by the load |
 //! | [`curriculum`] | the stages: what each draws and moves |
 //! | [`lesson`], [`replies`], [`perception`] | conversations to learn from; their spoken answers; what is heard and seen |
+//! | [`phrases`] | where a spoken answer is cut |
 //! | [`alignment`] | the projector of what is heard says the words that were heard |
 //! | [`training`], [`measure`] | the loop, and how it fares |
 //! | [`rollout`], [`preference`] | answers of its own, and learning from the better ones |
@@ -26,6 +27,7 @@ pub mod loss;
 pub mod measure;
 pub mod model;
 pub mod perception;
+pub mod phrases;
 pub mod preference;
 pub mod replies;
 pub mod rollout;

@@ -7,12 +7,12 @@
 //! Source: LongCat-Flash-Omni technical report, multi-head DPO: text and audio weigh the same. It leaves open whether its
 //! regulariser of 0.1 is τ; here it is.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Int, Tensor, TensorData, activation};
 use caracal_cluster::backbone::watcher::Unwatched;
-use caracal_shared::ids::CODE_OFFSET;
+use caracal_shared::post_process::CodecCodes;
 use caracal_shared::prompt::{Item, Message, Role};
 use caracal_shared::reply::CODEBOOKS;
 
@@ -102,28 +102,26 @@ pub fn run(folders: &Folders, teacher: &mut Teacher, steps: usize) -> Result<()>
 fn pair(teacher: &Teacher, question: &Message, wanted: &str, answers: &[Rollout]) -> Result<Option<Pair>> {
     let Some(Message { items, .. }) = teacher.replies.as_ref().and_then(|replies| replies.say(wanted)) else { return Ok(None) };
     let Some(Item::Spoken { segments, .. }) = items.first() else { return Ok(None) };
-    let recorded: Vec<u32> = segments.iter().flatten().map(|frame| frame[0]).collect();
-    let error = |answer: &Rollout| -> f64 {
-        let said: Vec<u32> = answer.frames.iter().map(|frame| frame[0].saturating_sub(CODE_OFFSET)).collect();
-        let wrong = f64::from(u8::from(answer.text != wanted || !answer.finished));
-        wrong + edits(&recorded, &said) as f64 / recorded.len().max(1) as f64
+    let semantic = |segments: &[Vec<CodecCodes>]| -> Vec<u32> { segments.iter().flatten().map(|frame| frame[0]).collect() };
+    let recorded = semantic(segments);
+    let error = |answer: &Rollout| -> Option<f64> {
+        let (_, segments) = answer.spoken.as_ref()?;
+        let wrong = f64::from(u8::from(answer.text != wanted));
+        Some(wrong + edits(&recorded, &semantic(segments)) as f64 / recorded.len().max(1) as f64)
     };
-    let mut ranked: Vec<(f64, &Rollout)> = answers.iter().map(|answer| (error(answer), answer)).collect();
+    let mut ranked: Vec<(f64, &Rollout)> = answers.iter().filter_map(|answer| Some((error(answer)?, answer))).collect();
     ranked.sort_by(|a, b| a.0.total_cmp(&b.0));
     let (Some((least, better)), Some((most, worse))) = (ranked.first(), ranked.last()) else { return Ok(None) };
     if *least >= 1.0 || most - least < DIFFERENCE_MIN {
         return Ok(None);
     }
-    match (told(&teacher.sampler, question, better, teacher.heard), told(&teacher.sampler, question, worse, teacher.heard)) {
-        (Ok(better), Ok(worse)) => Ok(Some(Pair { better, worse })),
-        // An answer with more words than sound has no rows.
-        _ => Ok(None),
-    }
+    let told = |answer| told(&teacher.sampler, question, answer, teacher.heard);
+    Ok(Some(Pair { better: told(better)?, worse: told(worse)? }))
 }
 
 fn told(sampler: &Sampler, question: &Message, answer: &Rollout, heard: usize) -> Result<Sample> {
-    let segments = vec![answer.frames.iter().map(|frame| frame.map(|code| code.saturating_sub(CODE_OFFSET))).collect()];
-    let answer = Message { role: Role::VoiceAssistant, items: vec![Item::Spoken { text: answer.text.clone(), segments }] };
+    let (text, segments) = answer.spoken.clone().context("only whole answers are ranked")?;
+    let answer = Message { role: Role::VoiceAssistant, items: vec![Item::Spoken { text, segments }] };
     sampler.sample(&[question.clone(), answer], Perceived::default(), heard, WIDTH)
 }
 

@@ -3,10 +3,13 @@
 use std::collections::{BTreeSet, HashMap};
 
 use anyhow::Result;
+use caracal_shared::ids::PAUSE;
+use caracal_shared::post_process::CodecCodes;
 use caracal_shared::prompt::{Item, Message, Role};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
+use super::phrases::{self, phrases};
 use super::shape::SEED;
 use crate::codec::codes;
 use crate::domain::{Conversation, Split};
@@ -15,48 +18,101 @@ use crate::eyes::scene;
 use crate::stage::Folders;
 use crate::voices::piper;
 
-/// Different answers that are rendered and encoded.
-pub const ANSWERS: usize = 7000;
+/// Different answers whose phrases are rendered and encoded.
+pub const ANSWERS: usize = 20_000;
+/// Further answers that no lesson speaks: how well speech carries over to new ones is measured with them.
+const UNSPOKEN: usize = 100;
 
-/// Codes of the answers that training speaks.
+/// Codes of the phrases that answers are made of.
 pub struct Replies {
-    frames: HashMap<String, Vec<[u32; 4]>>,
+    frames: HashMap<String, Vec<CodecCodes>>,
+    unspoken: Vec<Pair>,
+}
+
+/// A question and its answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pair {
+    /// What is asked.
+    pub question: String,
+    /// What is answered.
+    pub answer: String,
 }
 
 impl Replies {
-    /// Renders and encodes `count` different answers of the domain, those that are there already only once.
+    /// Renders and encodes the phrases of `count` different answers of the domain, those that are there already only once.
     ///
     /// # Errors
     /// When the voice or the codec's tokenizer cannot be had.
     pub fn make(folders: &Folders, count: usize) -> Result<Self> {
-        let spoken = piper::speak(folders, &drawn(count))?;
+        let mut pairs = drawn(count + UNSPOKEN);
+        let texts: BTreeSet<String> = pairs.iter().flat_map(|pair| phrases(&pair.answer)).map(|phrase| phrases::read(&phrase)).collect();
+        let spoken = piper::speak(folders, &texts.into_iter().collect::<Vec<_>>())?;
         let frames = codes::of(folders, &spoken)?;
         let frames = frames.into_iter().map(|(text, frames)| (text, frames.into_iter().map(|frame| frame.map(u32::from)).collect()));
-        Ok(Self { frames: frames.collect() })
+        Ok(Self { frames: frames.collect(), unspoken: pairs.split_off(count) })
     }
 
-    /// Whether the answer can be spoken.
+    /// Answers that no lesson speaks, each with a question.
+    pub fn unspoken(&self) -> &[Pair] {
+        &self.unspoken
+    }
+
+    /// Whether lessons may speak the answer.
     pub fn can_say(&self, text: &str) -> bool {
-        self.frames.contains_key(text)
+        phrases(text).iter().all(|phrase| self.frames.contains_key(&phrases::read(phrase)))
+            && self.unspoken.iter().all(|pair| pair.answer != text)
     }
 
-    /// The answer as a spoken turn.
+    /// The answer as a spoken turn; `None` where one of its phrases was never rendered.
     pub fn say(&self, text: &str) -> Option<Message> {
-        let segments = vec![self.frames.get(text)?.clone()];
-        Some(Message { role: Role::VoiceAssistant, items: vec![Item::Spoken { text: text.to_string(), segments }] })
+        let phrases = phrases(text);
+        let segments = phrases.iter().map(|phrase| self.frames.get(&phrases::read(phrase)).cloned()).collect::<Option<_>>()?;
+        let text = phrases.join(&format!("{PAUSE} "));
+        Some(Message { role: Role::VoiceAssistant, items: vec![Item::Spoken { text, segments }] })
     }
 }
 
-/// Different answers, in the order in which conversations bring them: frequent ones first.
-pub fn drawn(count: usize) -> Vec<String> {
+/// Different answers with a question of each, in the order in which conversations bring them: frequent ones first.
+pub fn drawn(count: usize) -> Vec<Pair> {
     let mut rng = StdRng::seed_from_u64(SEED + 7);
-    let (mut seen, mut answers) = (BTreeSet::new(), Vec::new());
-    while answers.len() < count {
-        let mut new: Vec<String> = Conversation::draw(&mut rng, 3, Split::Training).exchanges.into_iter().map(|e| e.reply).collect();
-        new.push(picture_case(&mut rng, scene::Split::Train).2);
-        new.push(clip_case(&mut rng, scene::Split::Train).2);
-        answers.extend(new.into_iter().filter(|text| seen.insert(text.clone())));
+    let (mut seen, mut pairs) = (BTreeSet::new(), Vec::new());
+    while pairs.len() < count {
+        let told = Conversation::draw(&mut rng, 3, Split::Training).exchanges;
+        let mut new: Vec<Pair> = told.into_iter().map(|e| Pair { question: e.user, answer: e.reply }).collect();
+        let (_, question, answer) = picture_case(&mut rng, scene::Split::Train);
+        new.push(Pair { question, answer });
+        let (_, question, answer) = clip_case(&mut rng, scene::Split::Train);
+        new.push(Pair { question, answer });
+        pairs.extend(new.into_iter().filter(|pair| seen.insert(pair.answer.clone())));
     }
-    answers.truncate(count);
-    answers
+    pairs.truncate(count);
+    pairs
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn new_answers_are_made_of_known_phrases() {
+        let mut pairs = drawn(6_000);
+        let new = pairs.split_off(5_900);
+        let known: BTreeSet<String> = pairs.iter().flat_map(|pair| phrases(&pair.answer)).collect();
+        assert!(known.len() < 2_000, "{} phrases", known.len());
+        let unknown: Vec<String> = new.iter().flat_map(|pair| phrases(&pair.answer)).filter(|phrase| !known.contains(phrase)).collect();
+        assert!(unknown.len() <= 5, "{unknown:?}");
+    }
+
+    #[test]
+    fn what_is_measured_is_never_a_lesson() {
+        let unspoken = vec![Pair { question: "who is it".into(), answer: "Anna.".into() }];
+        let frames = HashMap::from([("Anna.".to_string(), vec![[1; 4]; 5]), ("Yes,".to_string(), vec![[2; 4]; 6])]);
+        let replies = Replies { frames, unspoken };
+        assert!(!replies.can_say("Anna.") && replies.say("Anna.").is_some());
+        let Item::Spoken { text, segments } = &replies.say("Yes, Anna.").expect("both phrases are there").items[0] else {
+            panic!("an answer is spoken")
+        };
+        assert_eq!((text.as_str(), segments), ("Yes,</pause> Anna.", &vec![vec![[2; 4]; 6], vec![[1; 4]; 5]]));
+        assert!(replies.can_say("Yes, Anna.") && replies.say("No, Anna.").is_none());
+    }
 }

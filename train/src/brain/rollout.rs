@@ -5,7 +5,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use caracal_cluster::backbone::BackboneConfig;
 use caracal_cluster::engine::{BurnEngine, CacheLimits, Engine, Read, Work};
 use caracal_shared::ids::{CODE_END, TEXT_END};
-use caracal_shared::post_process::{codec_frames, reply_text};
+use caracal_shared::post_process::{CodecCodes, reply_text, spoken_turn};
 use caracal_shared::prompt::Row;
 use caracal_shared::reply::{CODEBOOKS, ReplyIds, ReplyMachine};
 use caracal_shared::tokenize::Markers;
@@ -35,10 +35,8 @@ pub struct Temperature {
 pub struct Rollout {
     /// Clean text.
     pub text: String,
-    /// Codec frames, offset still in.
-    pub frames: Vec<[u32; CODEBOOKS]>,
-    /// Whether the model ended it.
-    pub finished: bool,
+    /// As a spoken turn, unless it has more words than sound or no end.
+    pub spoken: Option<(String, Vec<Vec<CodecCodes>>)>,
 }
 
 /// Draws `count` answers to one prompt. `brain` lies on the plain CPU.
@@ -82,7 +80,8 @@ pub fn rollouts(
             hidden = engine.step(&[Work { session, rows: row, read: Read::Last }]).remove(0)?.rows;
         }
         engine.roll_back(mark)?;
-        answers.push(Rollout { text: reply_text(sampler.tokenizer(), text)?, frames: codec_frames(&codes), finished });
+        let spoken = if finished { spoken_turn(sampler.tokenizer(), &text, &codes)? } else { None };
+        answers.push(Rollout { text: reply_text(sampler.tokenizer(), text)?, spoken });
     }
     Ok(answers)
 }

@@ -119,6 +119,7 @@ pub fn answer(text: &str) -> Message {
 mod tests {
     use super::*;
     use caracal_shared::ids::{CODE_END, CODE_OFFSET};
+    use caracal_shared::post_process::spoken_turn;
     use caracal_shared::tokenize::Tokenize;
 
     const HEARD: usize = 4;
@@ -153,6 +154,24 @@ mod tests {
         let words: Vec<u32> = sample.targets.iter().filter_map(|target| target.text).collect();
         assert_eq!(words.last(), Some(&sampler.markers().end));
         assert_eq!(sampler.tokenizer().decode(&words[..words.len() - 1]).unwrap(), "Yes.");
+    }
+
+    #[test]
+    fn a_spoken_turn_read_back_from_its_steps_is_the_turn() {
+        let sampler = sampler();
+        let (text, segments) = (
+            "Yes,</pause> it is.".to_string(),
+            vec![vec![[1, 2, 3, 4]; 3], vec![[5, 6, 7, 8], [9, 10, 11, 12], [1, 2, 3, 4], [5, 6, 7, 8]]],
+        );
+        let items = vec![Item::Spoken { text: text.clone(), segments: segments.clone() }];
+        let turn = Message { role: Role::VoiceAssistant, items };
+        let sample = sampler.sample(&[typed("is it"), turn], Perceived::default(), HEARD, WIDTH).unwrap();
+        let steps: Vec<&Target> = sample.targets.iter().filter(|target| target.spoken).collect();
+        let words: Vec<Option<u32>> = steps.iter().map(|step| step.text).collect();
+        let codes: Vec<_> = steps.iter().map(|step| step.codes).collect();
+        assert_eq!(spoken_turn(sampler.tokenizer(), &words, &codes).unwrap(), Some((text, segments)));
+        // Cut short it has no end.
+        assert_eq!(spoken_turn(sampler.tokenizer(), &words[..6], &codes[..6]).unwrap(), None);
     }
 
     #[test]

@@ -4,8 +4,10 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use crate::brain::replies::{ANSWERS, drawn};
+use crate::brain::replies::drawn;
 
+/// Answers.
+const ALL: usize = 7000;
 /// One sentence in this many is held out.
 const HELD_OUT_EVERY: usize = 20;
 
@@ -28,7 +30,7 @@ pub fn choose(file: Option<&Path>) -> Result<Sentences> {
             .lines()
             .map(str::to_owned)
             .collect(),
-        None => drawn(ANSWERS),
+        None => drawn(ALL).into_iter().map(|pair| pair.answer).collect(),
     };
     let (held_out, training): (Vec<_>, Vec<_>) = all.into_iter().enumerate().partition(|(i, _)| i % HELD_OUT_EVERY == HELD_OUT_EVERY - 1);
     let texts = |sentences: Vec<(usize, String)>| sentences.into_iter().map(|(_, text)| text).collect();

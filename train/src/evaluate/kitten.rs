@@ -16,7 +16,8 @@ use caracal_edge::Streaming;
 use caracal_edge::audio::{AudioPerception, Waveform};
 use caracal_edge::codec::{AudioDecoder, DecoderConfig};
 use caracal_kernels::layers::Embedding;
-use caracal_shared::ids::{CODE_END, CODE_OFFSET, TEXT_END};
+use caracal_shared::ids::{CODE_END, TEXT_END};
+use caracal_shared::post_process::spoken_turn;
 use caracal_shared::prompt::{Item, Message, PromptOptions, Role, assemble};
 use caracal_shared::reply::ReplyIds;
 
@@ -103,13 +104,11 @@ impl Kitten {
             let items = turn.items.iter().cloned().map(|item| counted(item, tokens)).collect();
             messages.push(Message { role: Role::User, items });
             let outcome = self.reply(&messages, &audio, &image)?;
-            // A reply that was cut off may have more words than sound, which no spoken turn can have: it is told as text.
-            messages.push(if outcome.reply.finished && outcome.segments == 1 {
-                let frames = outcome.audio_codes.iter().map(|frame| frame.map(|code| code.saturating_sub(CODE_OFFSET))).collect();
-                let spoken = Item::Spoken { text: outcome.text.clone(), segments: vec![frames] };
-                Message { role: Role::VoiceAssistant, items: vec![spoken] }
-            } else {
-                Message { role: Role::Assistant, items: vec![Item::Text(outcome.text.clone())] }
+            let turn = spoken_turn(&self.folder.tokenizer, &outcome.reply.text, &outcome.reply.codes)?.filter(|_| outcome.reply.finished);
+            messages.push(match turn {
+                Some((text, segments)) => Message { role: Role::VoiceAssistant, items: vec![Item::Spoken { text, segments }] },
+                // What was cut off, or has more words than sound, cannot be told as it was spoken.
+                None => Message { role: Role::Assistant, items: vec![Item::Text(outcome.text.clone())] },
             });
             answer = Some(outcome);
         }
