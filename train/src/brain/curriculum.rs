@@ -85,10 +85,10 @@ pub const STAGES: [Lessons; 6] = [
     },
     Lessons {
         name: "tuning",
-        steps: 4500,
+        steps: 6000,
         rate: 8e-4,
         floor: 0.02,
-        mix: Mix { typed: 0.05, speaking: 0.25, listening: 0.2, talking: 0.25, seeing: 0.25, exchanges_max: 4 },
+        mix: Mix { typed: 0.05, speaking: 0.25, listening: 0.15, talking: 0.25, seeing: 0.3, exchanges_max: 4 },
         moves: Moves::All,
     },
 ];

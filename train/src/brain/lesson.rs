@@ -118,7 +118,7 @@ impl Teacher {
     fn about_something_seen(&mut self, mix: &Mix, rng: &mut StdRng) -> Result<Sample> {
         let case = self.perception.see(rng)?;
         let heard = mix.listening > 0.0 && rng.random_bool(0.6);
-        let spoken = mix.talking > 0.0 && rng.random_bool(0.4);
+        let spoken = mix.talking > 0.0 && rng.random_bool(0.7);
         let (mut messages, mut perceived) = (Vec::new(), Perceived::default());
         let around = if rng.random_bool(AROUND_SHARE) { self.draw(spoken, mix.exchanges_max, rng).exchanges } else { Vec::new() };
         let place = rng.random_range(0..=around.len());

@@ -53,7 +53,7 @@ pub struct Options {
     #[arg(long, default_value_t = 1e-3)]
     acoustic_rate: f64,
     /// Steps of the decoder.
-    #[arg(long, default_value_t = 20_000)]
+    #[arg(long, default_value_t = 22_500)]
     decoder_steps: usize,
     /// Learning rate of the decoder at its highest.
     #[arg(long, default_value_t = 1.2e-3)]

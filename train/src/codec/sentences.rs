@@ -1,9 +1,12 @@
-//! What the voice says for the codec's training: the answers that kitten learns to speak, some of them held out.
+//! What the voice says for the codec's training: the answers that kitten learns to speak, some of them held out, and the
+//! phrases that they are spoken in.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::{Context, Result};
 
+use crate::brain::phrases::{phrases, read};
 use crate::brain::replies::drawn;
 
 /// Answers.
@@ -19,7 +22,7 @@ pub struct Sentences {
     pub held_out: Vec<String>,
 }
 
-/// The lines of a file, or kitten's answers; all different.
+/// The lines of a file, or kitten's answers and, to learn from, their phrases; all different.
 ///
 /// # Errors
 /// When the file cannot be read.
@@ -32,9 +35,16 @@ pub fn choose(file: Option<&Path>) -> Result<Sentences> {
             .collect(),
         None => drawn(ALL).into_iter().map(|pair| pair.answer).collect(),
     };
+    let mut alone: BTreeSet<String> = match file {
+        Some(_) => BTreeSet::new(),
+        None => all.iter().flat_map(|answer| phrases(answer)).map(|phrase| read(&phrase)).collect(),
+    };
+    all.iter().for_each(|answer| _ = alone.remove(answer));
     let (held_out, training): (Vec<_>, Vec<_>) = all.into_iter().enumerate().partition(|(i, _)| i % HELD_OUT_EVERY == HELD_OUT_EVERY - 1);
     let texts = |sentences: Vec<(usize, String)>| sentences.into_iter().map(|(_, text)| text).collect();
-    Ok(Sentences { training: texts(training), held_out: texts(held_out) })
+    let mut training: Vec<String> = texts(training);
+    training.extend(alone);
+    Ok(Sentences { training, held_out: texts(held_out) })
 }
 
 #[cfg(test)]
