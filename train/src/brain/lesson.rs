@@ -22,6 +22,9 @@ const AROUND_SHARE: f64 = 0.3;
 const FURTHER_MAX: usize = 5;
 /// Most exchanges of a spoken conversation that has no memory to test: such a lesson has many rows.
 const SPOKEN_EXCHANGES_MAX: usize = 3;
+/// Share of spoken lessons whose answers belong to other questions: only their speech is learnt. Where text and question
+/// always agree, speech may come from either, and then says "a green circle" where the text has "a yellow circle".
+const READ_ALOUD_SHARE: f64 = 0.25;
 /// Draws until every answer of a conversation can be spoken, at most so often.
 const DRAWS_MAX: usize = 200;
 
@@ -87,13 +90,16 @@ impl Teacher {
         let heard = matches!(kind, Kind::Listening | Kind::Talking);
         let conversation = self.draw(spoken, mix.exchanges_max, rng);
         let as_typed = rng.random_bool(0.25);
+        let read_aloud = spoken && rng.random_bool(READ_ALOUD_SHARE);
         let (mut messages, mut perceived) = (Vec::new(), Perceived::default());
         for exchange in &conversation.exchanges {
             let said = if as_typed && !heard { written(&exchange.user) } else { exchange.user.clone() };
             messages.push(self.asked(&said, heard, &mut perceived, rng)?);
-            messages.push(self.answered(&exchange.reply, spoken));
+            let other = if read_aloud { self.draw(true, 1, rng).exchanges.pop() } else { None };
+            messages.push(self.answered(other.as_ref().map_or(&exchange.reply, |other| &other.reply), spoken));
         }
-        self.sampler.sample(&messages, perceived, self.heard, WIDTH)
+        let sample = self.sampler.sample(&messages, perceived, self.heard, WIDTH)?;
+        Ok(if read_aloud { sample.speech_alone() } else { sample })
     }
 
     /// A conversation; one that shall be spoken is short and has answers with codes.
@@ -123,16 +129,19 @@ impl Teacher {
         let around = if rng.random_bool(AROUND_SHARE) { self.draw(spoken, mix.exchanges_max, rng).exchanges } else { Vec::new() };
         let place = rng.random_range(0..=around.len());
         // Typed questions are short; spoken ones in sum as long as a spoken conversation.
+        let read_aloud = spoken && rng.random_bool(READ_ALOUD_SHARE);
         let further = rng.random_range(0..=if heard || spoken { SPOKEN_EXCHANGES_MAX - 1 } else { FURTHER_MAX });
         for index in 0..=around.len() {
             if index == place {
                 let items: Vec<Item> = self.perception.asked(&case, heard, &mut perceived, rng)?;
                 messages.push(Message { role: Role::User, items });
-                messages.push(self.answered(&case.answer, spoken));
+                let other = if read_aloud { Some(self.perception.see(rng)?) } else { None };
+                let shown = other.as_ref().unwrap_or(&case);
+                messages.push(self.answered(&shown.answer, spoken));
                 for _ in 0..further {
                     let (question, answer) = case.further(rng);
                     messages.push(self.asked(&words(&question), heard, &mut perceived, rng)?);
-                    messages.push(self.answered(&answer, spoken));
+                    messages.push(self.answered(&if read_aloud { shown.further(rng).1 } else { answer }, spoken));
                 }
             }
             if let Some(exchange) = around.get(index) {
@@ -140,7 +149,8 @@ impl Teacher {
                 messages.push(self.answered(&exchange.reply, spoken));
             }
         }
-        self.sampler.sample(&messages, perceived, self.heard, WIDTH)
+        let sample = self.sampler.sample(&messages, perceived, self.heard, WIDTH)?;
+        Ok(if read_aloud { sample.speech_alone() } else { sample })
     }
 
     /// A user's turn about nothing to be seen.

@@ -44,6 +44,14 @@ pub struct Sample {
     pub perceived: Perceived,
 }
 
+impl Sample {
+    /// The same with codes alone to predict: the text is read, not learnt.
+    pub fn speech_alone(mut self) -> Self {
+        self.targets.iter_mut().for_each(|target| target.text = None);
+        self
+    }
+}
+
 /// Makes samples with one tokenizer.
 pub struct Sampler {
     tokenizer: Tokenizer,
@@ -186,6 +194,17 @@ mod tests {
         let words: Vec<u32> = sample.unwrap().targets.iter().filter_map(|target| target.text).collect();
         let text = sampler.tokenizer().decode(&words).unwrap();
         assert_eq!(text, "Yes.</longcat_s>No.</longcat_s>");
+    }
+
+    #[test]
+    fn an_answer_that_is_read_aloud_teaches_speech_and_no_text() {
+        let sampler = sampler();
+        let sample = sampler.sample(&[typed("who are you"), spoken("Yes.", 6)], Perceived::default(), HEARD, WIDTH).unwrap();
+        let codes: Vec<_> = sample.targets.iter().map(|target| target.codes).collect();
+        let aloud = sample.clone().speech_alone();
+        assert!(aloud.targets.iter().all(|target| target.text.is_none()));
+        assert_eq!(aloud.targets.iter().map(|target| target.codes).collect::<Vec<_>>(), codes);
+        assert_eq!(aloud.rows, sample.rows);
     }
 
     #[test]
