@@ -61,7 +61,7 @@ pub fn codec_frames(steps: &[[Option<u32>; CODEBOOKS]]) -> Vec<CodecCodes> {
 }
 
 /// A generated reply as a spoken turn of the past: its text with pauses between segments, and each segment's frames
-/// without the offset. `None` where a segment has more words than sound, which no spoken turn can have.
+/// without the offset. `None` where the reply was cut off, or a segment has more words than sound: no spoken turn is so.
 ///
 /// # Shapes
 /// text, codes: what each step recorded

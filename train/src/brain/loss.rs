@@ -67,8 +67,8 @@ pub fn losses(brain: &Brain, batch: &Batch, hidden: Tensor<2>) -> Losses {
             if rows.is_empty() {
                 continue;
             }
-            let heard: Vec<usize> = rows.iter().map(|at| spoken[*at]).collect();
-            let loss = cross_entropy(penalised(logits.select(0, index(&rows, &device)), batch, &heard, book), &ids);
+            let predicting: Vec<usize> = rows.iter().map(|at| spoken[*at]).collect();
+            let loss = cross_entropy(penalised(logits.select(0, index(&rows, &device)), batch, &predicting, book), &ids);
             let weight = AUDIO + if book == 0 { FIRST_AUDIO } else { 0.0 };
             total = total.clone() + loss.clone() * weight;
             parts[book] = scalar(loss);

@@ -74,8 +74,9 @@ pub fn measure(brain: &Brain, teacher: &mut Teacher, mix: &Mix) -> Result<String
 /// Losses of the codes of new answers, each code after the right ones.
 fn spoken(brain: &Brain, teacher: &Teacher) -> Result<String> {
     let Some(replies) = &teacher.replies else { return Ok(String::new()) };
-    let turns = replies.unspoken().iter().filter_map(|pair| Some([typed(&pair.question), replies.say(&pair.answer)?]));
-    let samples = turns.map(|turns| teacher.sampler.sample(&turns, Perceived::default(), teacher.heard, WIDTH));
+    let samples = replies
+        .unspoken()
+        .map(|(question, answer)| teacher.sampler.sample(&[typed(question), answer], Perceived::default(), teacher.heard, WIDTH));
     let samples = samples.collect::<Result<Vec<_>>>()?;
     let batch = Batch::new(samples);
     let device = brain.language.norm.weight.val().device();

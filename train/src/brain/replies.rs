@@ -52,9 +52,9 @@ impl Replies {
         Ok(Self { frames: frames.collect(), unspoken: pairs.split_off(count) })
     }
 
-    /// Answers that no lesson speaks, each with a question.
-    pub fn unspoken(&self) -> &[Pair] {
-        &self.unspoken
+    /// Questions with spoken answers that no lesson has.
+    pub fn unspoken(&self) -> impl Iterator<Item = (&str, Message)> {
+        self.unspoken.iter().filter_map(|pair| Some((pair.question.as_str(), self.turn(&pair.answer)?)))
     }
 
     /// Whether lessons may speak the answer.
@@ -63,8 +63,12 @@ impl Replies {
             && self.unspoken.iter().all(|pair| pair.answer != text)
     }
 
-    /// The answer as a spoken turn; `None` where one of its phrases was never rendered.
+    /// The answer as a lesson speaks it; `None` where lessons may not.
     pub fn say(&self, text: &str) -> Option<Message> {
+        self.can_say(text).then(|| self.turn(text)).flatten()
+    }
+
+    fn turn(&self, text: &str) -> Option<Message> {
         let phrases = phrases(text);
         let segments = phrases.iter().map(|phrase| self.frames.get(&phrases::read(phrase)).cloned()).collect::<Option<_>>()?;
         let text = phrases.join(&format!("{PAUSE} "));
@@ -108,7 +112,8 @@ mod tests {
         let unspoken = vec![Pair { question: "who is it".into(), answer: "Anna.".into() }];
         let frames = HashMap::from([("Anna.".to_string(), vec![[1; 4]; 5]), ("Yes,".to_string(), vec![[2; 4]; 6])]);
         let replies = Replies { frames, unspoken };
-        assert!(!replies.can_say("Anna.") && replies.say("Anna.").is_some());
+        assert!(!replies.can_say("Anna.") && replies.say("Anna.").is_none());
+        assert_eq!(replies.unspoken().map(|(question, _)| question).collect::<Vec<_>>(), ["who is it"]);
         let Item::Spoken { text, segments } = &replies.say("Yes, Anna.").expect("both phrases are there").items[0] else {
             panic!("an answer is spoken")
         };

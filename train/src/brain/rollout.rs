@@ -65,14 +65,13 @@ pub fn rollouts(
     for _ in 0..count {
         let mut hidden = after_prompt.clone();
         let mut machine = ReplyMachine::new(reply_ids(sampler.markers()));
-        let (mut text, mut codes, mut finished) = (Vec::new(), Vec::new(), false);
+        let (mut text, mut codes) = (Vec::new(), Vec::new());
         for _ in 0..STEPS_MAX {
             let id = draw(&engine.text_logits(&hidden), temperature.text, rng);
             let step = machine.step(id, draw_codes(brain, &hidden, temperature.codes, rng));
             text.push(step.text);
             codes.push(step.codes);
             if step.finished {
-                finished = true;
                 break;
             }
             let row = brain.codec.decode(&brain.language.embed_tokens, &[step.next.text], &step.next.codes)?;
@@ -80,7 +79,7 @@ pub fn rollouts(
             hidden = engine.step(&[Work { session, rows: row, read: Read::Last }]).remove(0)?.rows;
         }
         engine.roll_back(mark)?;
-        let spoken = if finished { spoken_turn(sampler.tokenizer(), &text, &codes)? } else { None };
+        let spoken = spoken_turn(sampler.tokenizer(), &text, &codes)?;
         answers.push(Rollout { text: reply_text(sampler.tokenizer(), text)?, spoken });
     }
     Ok(answers)

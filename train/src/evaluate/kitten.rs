@@ -104,7 +104,7 @@ impl Kitten {
             let items = turn.items.iter().cloned().map(|item| counted(item, tokens)).collect();
             messages.push(Message { role: Role::User, items });
             let outcome = self.reply(&messages, &audio, &image)?;
-            let turn = spoken_turn(&self.folder.tokenizer, &outcome.reply.text, &outcome.reply.codes)?.filter(|_| outcome.reply.finished);
+            let turn = spoken_turn(&self.folder.tokenizer, &outcome.reply.text, &outcome.reply.codes)?;
             messages.push(match turn {
                 Some((text, segments)) => Message { role: Role::VoiceAssistant, items: vec![Item::Spoken { text, segments }] },
                 // What was cut off, or has more words than sound, cannot be told as it was spoken.
