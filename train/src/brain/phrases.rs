@@ -14,8 +14,15 @@ const TRAILING: &str = "you";
 /// Most words of a phrase that do not lean.
 const WORDS_MAX: usize = 3;
 
+/// Answers that are always the same and are spoken whole: cut at their commas, what remains of "Kitten" and "Goodbye" behind
+/// the codec is "King" and "the bye".
+const WHOLE: [&str; 2] = ["I am Kitten, a small voice companion.", "Goodbye, see you soon."];
+
 /// The phrases of an answer, with their marks, without the spaces between them.
 pub fn phrases(text: &str) -> Vec<String> {
+    if WHOLE.contains(&text) {
+        return vec![text.to_string()];
+    }
     let words: Vec<&str> = text.split_whitespace().collect();
     let plain = |word: &str| word.trim_matches(|c: char| c.is_ascii_punctuation()).to_lowercase();
     let leans = |word: &str| LEANING.contains(&plain(word).as_str());
@@ -55,7 +62,7 @@ mod tests {
         for cut in [
             "Good morning,|how can I help you?",
             "The kitchen light|is now on.",
-            "I am Kitten,|a small voice companion.",
+            "I am Kitten, a small voice companion.",
             "You are welcome.",
             "Nice|to meet you,|Anna.",
             "I see|a green square|and a yellow circle.",

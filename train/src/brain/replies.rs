@@ -8,6 +8,7 @@ use caracal_shared::post_process::CodecCodes;
 use caracal_shared::prompt::{Item, Message, Role};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
+use rand::seq::IndexedRandom;
 
 use super::phrases::{self, phrases};
 use super::shape::SEED;
@@ -26,6 +27,7 @@ const UNSPOKEN: usize = 100;
 /// Codes of the phrases that answers are made of.
 pub struct Replies {
     frames: HashMap<String, Vec<CodecCodes>>,
+    phrases: Vec<String>,
     unspoken: Vec<Pair>,
 }
 
@@ -45,11 +47,12 @@ impl Replies {
     /// When the voice or the codec's tokenizer cannot be had.
     pub fn make(folders: &Folders, count: usize) -> Result<Self> {
         let mut pairs = drawn(count + UNSPOKEN);
-        let texts: BTreeSet<String> = pairs.iter().flat_map(|pair| phrases(&pair.answer)).map(|phrase| phrases::read(&phrase)).collect();
+        let phrases: BTreeSet<String> = pairs.iter().flat_map(|pair| phrases(&pair.answer)).collect();
+        let texts: BTreeSet<String> = phrases.iter().map(|phrase| phrases::read(phrase)).collect();
         let spoken = piper::speak(folders, &texts.into_iter().collect::<Vec<_>>())?;
         let frames = codes::of(folders, &spoken)?;
         let frames = frames.into_iter().map(|(text, frames)| (text, frames.into_iter().map(|frame| frame.map(u32::from)).collect()));
-        Ok(Self { frames: frames.collect(), unspoken: pairs.split_off(count) })
+        Ok(Self { frames: frames.collect(), phrases: phrases.into_iter().collect(), unspoken: pairs.split_off(count) })
     }
 
     /// Questions with spoken answers that no lesson has.
@@ -66,6 +69,14 @@ impl Replies {
     /// The answer as a lesson speaks it; `None` where lessons may not.
     pub fn say(&self, text: &str) -> Option<Message> {
         self.can_say(text).then(|| self.turn(text)).flatten()
+    }
+
+    /// Phrases of many answers in a row, each as often as any other: in answers some names and numbers are rare.
+    pub fn recite(&self, count: usize, rng: &mut StdRng) -> Message {
+        let said: Vec<&String> = (0..count).filter_map(|_| self.phrases.choose(rng)).collect();
+        let segments = said.iter().map(|phrase| self.frames[&phrases::read(phrase)].clone()).collect();
+        let text = said.iter().map(|phrase| phrase.as_str()).collect::<Vec<_>>().join(&format!("{PAUSE} "));
+        Message { role: Role::VoiceAssistant, items: vec![Item::Spoken { text, segments }] }
     }
 
     fn turn(&self, text: &str) -> Option<Message> {
@@ -111,7 +122,7 @@ mod tests {
     fn what_is_measured_is_never_a_lesson() {
         let unspoken = vec![Pair { question: "who is it".into(), answer: "Anna.".into() }];
         let frames = HashMap::from([("Anna.".to_string(), vec![[1; 4]; 5]), ("Yes,".to_string(), vec![[2; 4]; 6])]);
-        let replies = Replies { frames, unspoken };
+        let replies = Replies { frames, phrases: vec!["Yes,".into()], unspoken };
         assert!(!replies.can_say("Anna.") && replies.say("Anna.").is_none());
         assert_eq!(replies.unspoken().map(|(question, _)| question).collect::<Vec<_>>(), ["who is it"]);
         let Item::Spoken { text, segments } = &replies.say("Yes, Anna.").expect("both phrases are there").items[0] else {
@@ -119,5 +130,19 @@ mod tests {
         };
         assert_eq!((text.as_str(), segments), ("Yes,</pause> Anna.", &vec![vec![[2; 4]; 6], vec![[1; 4]; 5]]));
         assert!(replies.can_say("Yes, Anna.") && replies.say("No, Anna.").is_none());
+    }
+
+    #[test]
+    fn every_phrase_is_recited_as_often_as_any_other() {
+        let said = ["Yes,", "is Anna.", "on"];
+        let frames = said.iter().enumerate().map(|(n, phrase)| (phrases::read(phrase), vec![[n as u32; 4]; n + 1]));
+        let replies = Replies { frames: frames.collect(), phrases: said.map(String::from).to_vec(), unspoken: Vec::new() };
+        let turn = replies.recite(900, &mut StdRng::seed_from_u64(1));
+        let Item::Spoken { text, segments } = &turn.items[0] else { panic!("what is recited is spoken") };
+        let words: Vec<&str> = text.split(&format!("{PAUSE} ")).collect();
+        for (n, phrase) in said.iter().enumerate() {
+            let count = words.iter().zip(segments).filter(|(word, frames)| *word == phrase && **frames == vec![[n as u32; 4]; n + 1]).count();
+            assert!((240..360).contains(&count), "`{phrase}` {count} times of 900");
+        }
     }
 }

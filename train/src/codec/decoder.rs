@@ -24,13 +24,16 @@ const FRAMES: usize = 50;
 /// The semantic table's rows start this much larger than usual, about as large as the acoustic latents beside them.
 const TABLE_SCALE: f32 = 10.0;
 
+/// Share of the clips that are phrases, where there are any: kitten speaks phrase by phrase.
+const PHRASES_SHARE: f64 = 0.7;
+
 /// Sentences that tell how soft silence is.
 const SILENCES: usize = 100;
 
 /// File of the decoder below the work folder.
 const FILE: &str = "codec_decoder.safetensors";
 
-/// Trains, or goes on; publishes the decoder whenever it saves.
+/// Trains, or goes on; publishes the decoder whenever it saves. The last `phrases` clips are phrases.
 ///
 /// # Errors
 /// When a file cannot be read or written.
@@ -38,6 +41,7 @@ pub fn train(
     folders: &Folders,
     shapes: &Shapes,
     clips: &[Clip],
+    phrases: usize,
     codes: &[Vec<FrameCodes>],
     rate: LearningRate,
     hearing_weight: f64,
@@ -71,7 +75,9 @@ pub fn train(
         let mut rng = stage.rng(step);
         let (mut said, mut wanted, mut lengths) = (Vec::new(), Vec::new(), Vec::new());
         while said.len() < FRAMES {
-            let clip = rng.random_range(0..clips.len());
+            let answers = clips.len() - phrases;
+            let phrase = phrases > 0 && rng.random_bool(PHRASES_SHARE);
+            let clip = if phrase { rng.random_range(answers..clips.len()) } else { rng.random_range(0..answers) };
             said.extend_from_slice(&frames[clip]);
             wanted.extend_from_slice(&clips[clip].high);
             lengths.push(clips[clip].high.len());

@@ -11,9 +11,11 @@ use caracal_edge::codec::{AudioDecoder, AudioTokenizer, CodecIds, DecoderConfig}
 use super::clips::{Clip, HIGH_RATE};
 use super::codes::encode;
 use super::shape::{DECODER_FILE, TOKENIZER_FILE};
-use super::{decoder, publish};
+use super::{codes, decoder, publish};
+use crate::brain::phrases;
 use crate::evaluate::judged::word_error_rate;
 use crate::stage::Folders;
+use crate::voices::piper;
 
 /// Word error rates in percent of the recordings and of their round trips.
 #[derive(Clone, Copy, Debug)]
@@ -53,4 +55,30 @@ pub fn round_trip(folders: &Folders, clips: &[Clip], judge: &Path) -> Result<Rou
         word_error_rate(judge, &cases)
     };
     Ok(RoundTrip { before: rate("before", before)?, after: rate("after", after)? })
+}
+
+/// Word error rate in percent of answers that are spoken phrase by phrase, as the language model does, from the codes of
+/// recordings: what is left of a reply's errors when none of them is the language model's.
+///
+/// # Errors
+/// When the voice or the codec cannot be had, a file cannot be written, or the judge fails.
+pub fn phrase_by_phrase(folders: &Folders, answers: &[String], judge: &Path) -> Result<f64> {
+    let folder = publish::folder(folders);
+    let config = DecoderConfig::read(&folder.join(DECODER_FILE))?;
+    let (speaker, _) = AudioDecoder::open(&folder, &Device::flex(), DType::F32)?;
+    let ids = CodecIds::new(&config);
+    let out = folders.work.join("phrase_by_phrase");
+    std::fs::create_dir_all(&out).with_context(|| format!("{}: cannot be made", out.display()))?;
+    let mut table = String::new();
+    for (index, answer) in answers.iter().enumerate() {
+        let phrases: Vec<String> = phrases::phrases(answer).iter().map(|phrase| phrases::read(phrase)).collect();
+        let codes = codes::of(folders, &piper::speak(folders, &phrases)?)?;
+        let codes: Vec<_> = codes.into_iter().flat_map(|(_, codes)| codes).collect();
+        let name = format!("{index:03}.wav");
+        Sound { samples: speaker.offline(&decoder::frames(&ids, &codes)?), rate: HIGH_RATE }.write(&out.join(&name))?;
+        table.push_str(&format!("{name}\t{answer}\n"));
+    }
+    let cases = out.join("cases.tsv");
+    std::fs::write(&cases, table)?;
+    word_error_rate(judge, &cases)
 }

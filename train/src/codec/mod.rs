@@ -96,6 +96,8 @@ pub fn run(options: &Options, folders: &Folders) -> Result<()> {
         let held_out = clips::read_all(&piper::speak(folders, &sentences.held_out)?)?;
         let evaluate::RoundTrip { before, after } = evaluate::round_trip(folders, &held_out, judge)?;
         println!("codec: word error rate of {} recordings {before:.2} %, behind the codec {after:.2} %", held_out.len());
+        let phrased = evaluate::phrase_by_phrase(folders, &sentences.held_out, judge)?;
+        println!("codec: the same sentences phrase by phrase, behind the codec {phrased:.2} %");
         return Ok(());
     }
     let (spoken, held_out) = (piper::speak(folders, &sentences.training)?, piper::speak(folders, &sentences.held_out)?);
@@ -119,7 +121,7 @@ pub fn run(options: &Options, folders: &Folders) -> Result<()> {
         }
         let coded: Vec<_> = coded.into_iter().map(|(_, codes)| codes).collect();
         let rate = LearningRate { peak: options.decoder_rate, floor: 0.03, warmup: 100, steps: options.decoder_steps };
-        decoder::train(folders, &shapes, &training, &coded, rate, options.hearing_weight)?;
+        decoder::train(folders, &shapes, &training, sentences.phrases, &coded, rate, options.hearing_weight)?;
     }
     Ok(())
 }

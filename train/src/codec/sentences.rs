@@ -18,6 +18,8 @@ const HELD_OUT_EVERY: usize = 20;
 pub struct Sentences {
     /// Learnt from.
     pub training: Vec<String>,
+    /// How many of them, the last ones, are phrases and no answers.
+    pub phrases: usize,
     /// Never learnt from.
     pub held_out: Vec<String>,
 }
@@ -43,8 +45,9 @@ pub fn choose(file: Option<&Path>) -> Result<Sentences> {
     let (held_out, training): (Vec<_>, Vec<_>) = all.into_iter().enumerate().partition(|(i, _)| i % HELD_OUT_EVERY == HELD_OUT_EVERY - 1);
     let texts = |sentences: Vec<(usize, String)>| sentences.into_iter().map(|(_, text)| text).collect();
     let mut training: Vec<String> = texts(training);
+    let phrases = alone.len();
     training.extend(alone);
-    Ok(Sentences { training, held_out: texts(held_out) })
+    Ok(Sentences { training, phrases, held_out: texts(held_out) })
 }
 
 #[cfg(test)]
@@ -56,5 +59,7 @@ mod tests {
         let sentences = choose(None).unwrap();
         assert!(sentences.held_out.len() >= 60, "{}", sentences.held_out.len());
         assert!(sentences.held_out.iter().all(|s| !sentences.training.contains(s)));
+        let alone = &sentences.training[sentences.training.len() - sentences.phrases..];
+        assert!(alone.len() > 1_000 && alone.contains(&"the kitchen light,".to_string()), "{} phrases", alone.len());
     }
 }

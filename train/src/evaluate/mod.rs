@@ -19,6 +19,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use rayon::prelude::*;
 
+use crate::codec::evaluate::phrase_by_phrase;
 use crate::stage::Folders;
 use cases::{Case, Group};
 use kitten::Kitten;
@@ -79,6 +80,9 @@ pub fn run(options: &Options, folders: &Folders) -> Result<()> {
             .take(JUDGED)
             .collect();
         report.add(judged::replies(judge, &folders.work.join("judged"), &spoken)?);
+        let said: Vec<String> = spoken.into_iter().map(|(text, _)| text).collect();
+        let perfect = phrase_by_phrase(folders, &said, judge)?;
+        report.add(Measured::reported("the same replies from the codes of recordings: word error rate, %", perfect));
         report.add(judged::codec(judge, folders)?);
     }
     report.add(report::size(&folders.model)?);

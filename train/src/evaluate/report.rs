@@ -20,7 +20,7 @@ const CARD_MARKS: [&str; 2] = ["<!-- figures -->", "<!-- end of figures -->"];
 pub struct Measured {
     name: String,
     found: f64,
-    bar: f64,
+    bar: Option<f64>,
     at_least: bool,
     cases: Option<(usize, usize)>,
 }
@@ -29,16 +29,21 @@ impl Measured {
     /// A share of right answers, in percent.
     pub fn share(name: &str, right: usize, of: usize, bar: f64) -> Self {
         let found = 100.0 * right as f64 / of.max(1) as f64;
-        Self { name: name.to_string(), found, bar, at_least: true, cases: Some((right, of)) }
+        Self { name: name.to_string(), found, bar: Some(bar), at_least: true, cases: Some((right, of)) }
     }
 
     /// A figure that should be small.
     pub fn at_most(name: &str, found: f64, bar: f64) -> Self {
-        Self { name: name.to_string(), found, bar, at_least: false, cases: None }
+        Self { name: name.to_string(), found, bar: Some(bar), at_least: false, cases: None }
     }
 
-    fn holds(&self) -> bool {
-        if self.at_least { self.found >= self.bar } else { self.found <= self.bar }
+    /// A figure without a bar, beside which others are read.
+    pub fn reported(name: &str, found: f64) -> Self {
+        Self { name: name.to_string(), found, bar: None, at_least: false, cases: None }
+    }
+
+    fn holds(&self) -> Option<bool> {
+        self.bar.map(|bar| if self.at_least { self.found >= bar } else { self.found <= bar })
     }
 }
 
@@ -77,15 +82,9 @@ impl fmt::Display for Report {
         for m in &self.measured {
             let cases = m.cases.map_or(String::new(), |(right, of)| format!(" % ({right} of {of})"));
             let sign = if m.at_least { "≥" } else { "≤" };
-            writeln!(
-                f,
-                "| {} | {:.*}{cases} | {sign} {} | {} |",
-                m.name,
-                digits(m.found),
-                m.found,
-                m.bar,
-                if m.holds() { "holds" } else { "below" }
-            )?;
+            let bar = m.bar.map_or("reported".to_string(), |bar| format!("{sign} {bar}"));
+            let holds = m.holds().map_or("", |holds| if holds { "holds" } else { "below" });
+            writeln!(f, "| {} | {:.*}{cases} | {bar} | {holds} |", m.name, digits(m.found), m.found)?;
         }
         if let Some((identity, spread)) = &self.router {
             let spread: Vec<String> = spread.iter().map(|(least, most)| format!("{least:.2} to {most:.2}")).collect();
