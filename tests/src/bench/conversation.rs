@@ -119,6 +119,9 @@ impl Bench {
     }
 
     fn interruptions(&self, name: &str, talked: &Talked, script: &Script, onsets: &[Micros]) {
+        if script.turns.iter().all(|turn| turn.interrupts_after_ms.is_none()) {
+            return; // So few turns that nobody interrupts: there is nothing to measure.
+        }
         let mut total = Vec::new();
         let mut decided = Vec::new();
         for turn in turn_times(&talked.timeline) {

@@ -25,7 +25,11 @@ const SPOKEN_EXCHANGES_MAX: usize = 3;
 /// Share of spoken lessons that are read aloud: their answers are phrases of many other answers, and only their speech is
 /// learnt. Where text and question always agree, speech may come from either, and then says "a green circle" where the
 /// text has "a yellow circle".
-const READ_ALOUD_SHARE: f64 = 0.35;
+const READ_ALOUD_SHARE: f64 = 0.3;
+/// Shares of what is seen that are asked about aloud, and answered aloud: as soon as there are lessons of that kind. A picture
+/// is long to read; where its answers are written, it is learnt from six times.
+const SEEN_HEARD_SHARE: f64 = 0.5;
+const SEEN_SPOKEN_SHARE: f64 = 0.4;
 /// Most phrases that are read aloud in place of one answer.
 const READ_ALOUD_MAX: usize = 6;
 /// Draws until every answer of a conversation can be spoken, at most so often.
@@ -125,8 +129,8 @@ impl Teacher {
 
     fn about_something_seen(&mut self, mix: &Mix, rng: &mut StdRng) -> Result<Sample> {
         let case = self.perception.see(rng)?;
-        let heard = mix.listening > 0.0 && rng.random_bool(0.6);
-        let spoken = mix.talking > 0.0 && rng.random_bool(0.7);
+        let heard = mix.listening > 0.0 && rng.random_bool(SEEN_HEARD_SHARE);
+        let spoken = mix.talking > 0.0 && rng.random_bool(SEEN_SPOKEN_SHARE);
         let (mut messages, mut perceived) = (Vec::new(), Perceived::default());
         let around = if rng.random_bool(AROUND_SHARE) { self.draw(spoken, mix.exchanges_max, rng).exchanges } else { Vec::new() };
         let place = rng.random_range(0..=around.len());

@@ -1,4 +1,5 @@
-//! How a stage fares: held-out questions, answered greedily in writing, and the codes of answers that no lesson speaks.
+//! How a stage fares: held-out questions, answered greedily in writing, beside them what lessons show, and the codes of
+//! answers that no lesson speaks.
 
 use anyhow::Result;
 use caracal_cluster::backbone::watcher::Unwatched;
@@ -55,15 +56,17 @@ pub fn measure(brain: &Brain, teacher: &mut Teacher, mix: &Mix) -> Result<String
     }
     if mix.seeing > 0.0 {
         let mut rng = StdRng::seed_from_u64(SEED + 2);
-        let (mut right, mut wrong) = (0, Vec::new());
-        for _ in 0..ASKED {
-            let case = teacher.perception.unseen(&mut rng)?;
-            let mut perceived = Perceived::default();
-            let items = teacher.perception.asked(&case, false, &mut perceived, &mut rng)?;
-            let found = ask(brain, &teacher.sampler, &[Message { role: Role::User, items }], &perceived, teacher.heard)?;
-            if found == case.answer { right += 1 } else { wrong.push(format!("{} -> {found} (not: {})", case.question, case.answer)) }
+        for (name, new) in [("seen", true), ("seen, scenes of lessons", false)] {
+            let (mut right, mut wrong) = (0, Vec::new());
+            for _ in 0..ASKED {
+                let case = if new { teacher.perception.unseen(&mut rng)? } else { teacher.perception.see(&mut rng)? };
+                let mut perceived = Perceived::default();
+                let items = teacher.perception.asked(&case, false, &mut perceived, &mut rng)?;
+                let found = ask(brain, &teacher.sampler, &[Message { role: Role::User, items }], &perceived, teacher.heard)?;
+                if found == case.answer { right += 1 } else { wrong.push(format!("{} -> {found} (not: {})", case.question, case.answer)) }
+            }
+            report += &line(name, right, wrong);
         }
-        report += &line("seen", right, wrong);
     }
     if mix.speaking + mix.talking > 0.0 {
         report += &spoken(brain, teacher)?;
@@ -88,5 +91,5 @@ fn spoken(brain: &Brain, teacher: &Teacher) -> Result<String> {
 
 fn line(name: &str, right: usize, wrong: Vec<String>) -> String {
     let shown: String = wrong.iter().take(SHOWN).map(|wrong| format!("\n      {wrong}")).collect();
-    format!("    {name}: {right} of {ASKED} held-out questions right{shown}\n")
+    format!("    {name}: {right} of {ASKED} questions right{shown}\n")
 }

@@ -141,7 +141,8 @@ mod tests {
         let Item::Spoken { text, segments } = &turn.items[0] else { panic!("what is recited is spoken") };
         let words: Vec<&str> = text.split(&format!("{PAUSE} ")).collect();
         for (n, phrase) in said.iter().enumerate() {
-            let count = words.iter().zip(segments).filter(|(word, frames)| *word == phrase && **frames == vec![[n as u32; 4]; n + 1]).count();
+            let count =
+                words.iter().zip(segments).filter(|(word, frames)| *word == phrase && **frames == vec![[n as u32; 4]; n + 1]).count();
             assert!((240..360).contains(&count), "`{phrase}` {count} times of 900");
         }
     }

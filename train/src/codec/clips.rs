@@ -14,13 +14,17 @@ pub const LOW_SAMPLES: usize = 960;
 /// Samples of a codec frame at [`HIGH_RATE`].
 pub const HIGH_SAMPLES: usize = 1440;
 
+/// Codec frames of silence before a recording. The first codes of a phrase are chosen in the same steps as its first
+/// words; with silence there, what is spoken is chosen when the words are known (docs/decisions/0012).
+pub const LEAD_FRAMES: usize = 2;
+
 /// One sentence.
 pub struct Clip {
     /// What is said.
     pub text: String,
     /// How, one character a phoneme.
     pub phonemes: String,
-    /// At [`LOW_RATE`], padded with silence to whole codec frames.
+    /// At [`LOW_RATE`], after [`LEAD_FRAMES`] of silence, padded with silence to whole codec frames.
     pub low: Vec<f32>,
     /// At [`HIGH_RATE`], as many codec frames.
     pub high: Vec<f32>,
@@ -38,8 +42,9 @@ impl Clip {
         let samples =
             reader.samples::<i16>().map(|s| s.map(|s| f32::from(s) / 32768.0)).collect::<Result<Vec<_>, _>>().with_context(file)?;
         let waveform = Waveform::new(samples)?;
-        let mut low = sinc_resample(&waveform, rate, LOW_RATE)?.into_samples();
-        let mut high = sinc_resample(&waveform, rate, HIGH_RATE)?.into_samples();
+        let after_silence = |samples: usize, sound: Waveform| [vec![0.0; LEAD_FRAMES * samples], sound.into_samples()].concat();
+        let mut low = after_silence(LOW_SAMPLES, sinc_resample(&waveform, rate, LOW_RATE)?);
+        let mut high = after_silence(HIGH_SAMPLES, sinc_resample(&waveform, rate, HIGH_RATE)?);
         let frames = low.len().div_ceil(LOW_SAMPLES);
         low.resize(frames * LOW_SAMPLES, 0.0);
         high.resize(frames * HIGH_SAMPLES, 0.0);

@@ -9,7 +9,7 @@ use burn::tensor::{DType, Device};
 use caracal_edge::audio::Waveform;
 use caracal_edge::codec::AudioTokenizer;
 
-use super::clips::{Clip, LOW_RATE};
+use super::clips::{Clip, LEAD_FRAMES, LOW_RATE};
 use super::publish;
 use super::shape::{ENCODER, TOKENIZER_FILE};
 use crate::stage::Folders;
@@ -65,11 +65,11 @@ pub fn encode(tokenizer: &AudioTokenizer, clip: &Clip) -> Result<Vec<FrameCodes>
     Ok((0..codes.acoustic[0].len()).map(frame).collect())
 }
 
-/// A line that changes with the tokenizer.
+/// A line that changes with the tokenizer and with what it is given.
 fn stamp(file: &Path) -> Result<String> {
     let bytes = std::fs::read(file).with_context(|| format!("{}: no tokenizer; train the codec first", file.display()))?;
     let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
-    Ok(format!("tokenizer {hash:016x}"))
+    Ok(format!("tokenizer {hash:016x}, silence before {LEAD_FRAMES}"))
 }
 
 fn read(file: &Path, stamp: &str) -> Result<HashMap<String, Vec<FrameCodes>>> {
