@@ -51,6 +51,12 @@ impl Clip {
         Ok(Self { text: spoken.text.clone(), phonemes: spoken.phonemes.clone(), low, high })
     }
 
+    /// Nothing at all, long enough that what begins it does not look ahead to its end.
+    pub fn silence() -> Self {
+        let samples = |of_frame: usize| vec![0.0; 8 * LEAD_FRAMES * of_frame];
+        Self { text: String::new(), phonemes: String::new(), low: samples(LOW_SAMPLES), high: samples(HIGH_SAMPLES) }
+    }
+
     /// Codec frames.
     pub fn frames(&self) -> usize {
         self.low.len() / LOW_SAMPLES

@@ -39,9 +39,11 @@ pub fn of(folders: &Folders, spoken: &[Spoken]) -> Result<Vec<(String, Vec<Frame
             writeln!(out, "{stamp}")?;
         }
         let mut out = std::io::BufWriter::new(out);
+        let silence = encode(&tokenizer, &Clip::silence())?;
         for spoken in spoken {
             if !known.contains_key(&spoken.text) {
-                let codes = encode(&tokenizer, &Clip::read(spoken)?)?;
+                let mut codes = encode(&tokenizer, &Clip::read(spoken)?)?;
+                begin_alike(&mut codes, &silence);
                 let row = |frame: &FrameCodes| frame.map(|code| code.to_string()).join(",");
                 writeln!(out, "{}\t{}", spoken.text, codes.iter().map(row).collect::<Vec<_>>().join(" "))?;
                 known.insert(spoken.text.clone(), codes);
@@ -65,11 +67,18 @@ pub fn encode(tokenizer: &AudioTokenizer, clip: &Clip) -> Result<Vec<FrameCodes>
     Ok((0..codes.acoustic[0].len()).map(frame).collect())
 }
 
+/// The same for all: the tokenizer looks ahead, so the codes of the silence before a sentence already tell what follows,
+/// which nobody knows who chooses them.
+fn begin_alike(codes: &mut [FrameCodes], silence: &[FrameCodes]) {
+    let count = codes.len().min(LEAD_FRAMES);
+    codes[..count].copy_from_slice(&silence[..count]);
+}
+
 /// A line that changes with the tokenizer and with what it is given.
 fn stamp(file: &Path) -> Result<String> {
     let bytes = std::fs::read(file).with_context(|| format!("{}: no tokenizer; train the codec first", file.display()))?;
     let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
-    Ok(format!("tokenizer {hash:016x}, silence before {LEAD_FRAMES}"))
+    Ok(format!("tokenizer {hash:016x}, all alike for {LEAD_FRAMES} frames"))
 }
 
 fn read(file: &Path, stamp: &str) -> Result<HashMap<String, Vec<FrameCodes>>> {
@@ -122,6 +131,14 @@ mod tests {
         assert_eq!(known.len(), 1);
         assert!(read(&file, "tokenizer 2").unwrap().is_empty());
         std::fs::remove_file(file).unwrap();
+    }
+
+    #[test]
+    fn sentences_begin_alike_and_differ_from_their_first_sound_on() {
+        let (mut codes, silence) = (vec![[1; 4]; 5], [[7, 8, 9, 10], [8, 9, 10, 11], [9, 10, 11, 12]]);
+        begin_alike(&mut codes, &silence);
+        assert_eq!(codes[..LEAD_FRAMES], silence[..LEAD_FRAMES]);
+        assert!(codes[LEAD_FRAMES..].iter().all(|frame| *frame == [1; 4]));
     }
 
     #[test]
