@@ -54,17 +54,22 @@ impl Batch {
         batch
     }
 
-    /// Puts other frames in the places of some of those that are read, not of those that are predicted. An answer that is
-    /// spoken freely has read frames that no recording has: whoever has only ever read right ones loses the thread there,
-    /// and may predict frames from frames without looking at the words. The end of a segment is always read right:
-    /// decoding goes by it.
-    pub fn misread(&mut self, share: f64, rng: &mut StdRng) {
+    /// Puts other frames in the places of some of those that are read, not of those that are predicted; of further ones,
+    /// `sounds` of all, the acoustic codes alone. An answer that is spoken freely has read frames that no recording has:
+    /// whoever has only ever read right ones loses the thread there, and may predict frames from frames without looking at
+    /// the words. Acoustic codes go wrong first, at the start of a phrase, and nothing that follows may hang on them. The end
+    /// of a segment is always read right: decoding goes by it.
+    pub fn misread(&mut self, share: f64, sounds: f64, rng: &mut StdRng) {
         let spoken: Vec<usize> =
             (0..self.rows.len()).filter(|row| !self.rows[*row].codes.contains(&CODE_PAD) && self.rows[*row].codes[0] != CODE_END).collect();
         let frames: Vec<[u32; CODEBOOKS]> = spoken.iter().map(|row| self.rows[*row].codes).collect();
         for row in spoken {
-            if rng.random_bool(share) {
-                self.rows[row].codes = *frames.choose(rng).expect("this row has a frame");
+            let other = *frames.choose(rng).expect("this row has a frame");
+            let drawn: f64 = rng.random();
+            if drawn < share {
+                self.rows[row].codes = other;
+            } else if drawn < share + sounds {
+                self.rows[row].codes[1..].copy_from_slice(&other[1..]);
             }
         }
     }
@@ -101,15 +106,18 @@ mod tests {
 
     #[test]
     fn misread_frames_are_others_of_the_batch_and_what_is_predicted_stays() {
+        // The codes of a frame say where it is from.
         let frame = |n: u32| Row { text: TEXT_PAD, codes: [n + CODE_OFFSET; CODEBOOKS] };
         let end = Row { text: TEXT_PAD, codes: [CODE_END, 40, 40, 40] };
         let rows: Vec<Row> = [Row::text(300)].into_iter().chain((0..400).map(frame)).chain([end; 20]).collect();
         let targets = vec![Target { codes: [Some(40); CODEBOOKS], ..Target::default() }; rows.len()];
         let mut batch = Batch::new(vec![Sample { rows: rows.clone(), targets: targets.clone(), perceived: Default::default() }]);
-        batch.misread(0.25, &mut StdRng::seed_from_u64(1));
-        let other = batch.rows.iter().zip(&rows).filter(|(new, old)| new != old).count();
-        assert!((70..130).contains(&other), "{other} of 400");
-        assert!(batch.rows.iter().skip(1).all(|row| rows.contains(row)));
+        batch.misread(0.25, 0.5, &mut StdRng::seed_from_u64(1));
+        let others = |book: usize| batch.rows.iter().zip(&rows).filter(|(new, old)| new.codes[book] != old.codes[book]).count();
+        assert!((70..130).contains(&others(0)), "{} of 400", others(0));
+        assert!((260..340).contains(&others(1)), "{} of 400", others(1));
+        assert!(batch.rows.iter().all(|row| row.codes[1] == row.codes[2] && row.codes[2] == row.codes[3]), "acoustic codes stay together");
+        assert!(batch.rows[1..401].iter().all(|row| row.codes.iter().all(|code| (CODE_OFFSET..CODE_OFFSET + 400).contains(code))));
         assert_eq!((batch.rows[0], &batch.targets), (rows[0], &targets));
         assert_eq!(batch.rows.iter().filter(|row| **row == end).count(), 20, "ends stay, and nothing else becomes one");
     }

@@ -26,8 +26,9 @@ const ROWS: usize = 2048;
 const SHARES: usize = 2;
 /// Steps whose samples are drawn and sorted by length together.
 const POOL: usize = 6;
-/// Share of the frames that are read wrong.
+/// Share of the frames that are read wrong, and of those of which the acoustic codes alone are.
 const MISREAD: f64 = 0.1;
+const MISREAD_SOUNDS: f64 = 0.4;
 /// How fast the router's biases move.
 const BIAS_RATE: f64 = 2e-3;
 /// Steps until the learning rate is at its highest.
@@ -61,7 +62,7 @@ pub fn run(folders: &Folders, teacher: &mut Teacher, lessons: &Lessons) -> Resul
             pool.extend(batches(std::mem::take(&mut coming), ROWS / SHARES, &mut rng));
         }
         let mut shares = pool.split_off(pool.len() - SHARES);
-        shares.iter_mut().for_each(|batch| batch.misread(MISREAD, &mut rng));
+        shares.iter_mut().for_each(|batch| batch.misread(MISREAD, MISREAD_SOUNDS, &mut rng));
         let (markers, heard) = (*teacher.sampler.markers(), teacher.heard);
         let learn = &|batch| learn(brain.clone().fork(&device), batch, &markers, heard, &device);
         let (learnt, new) = std::thread::scope(|scope| {
