@@ -111,8 +111,9 @@ pub struct Edge {
 }
 
 impl Edge {
-    /// Lives until its microphone ends and the answer that is under way has ended, over QUIC to `address`. `meanwhile` is called every 10 ms with session time in
-    /// milliseconds and the door. With `keep` the session is kept for the next process.
+    /// Lives until its microphone ends and the answer that is under way has ended, over QUIC to `address`. `meanwhile` is
+    /// called every 10 ms with session time in milliseconds and the door. With `keep` the session is kept for the next
+    /// process.
     ///
     /// # Panics
     /// When the model or a thread cannot be used.

@@ -1,6 +1,7 @@
 //! What is lost on the way through the codec: held-out sentences before and after, understood by a judge that knows
 //! neither.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -69,11 +70,12 @@ pub fn phrase_by_phrase(folders: &Folders, answers: &[String], judge: &Path) -> 
     let ids = CodecIds::new(&config);
     let out = folders.work.join("phrase_by_phrase");
     std::fs::create_dir_all(&out).with_context(|| format!("{}: cannot be made", out.display()))?;
+    let cut = |answer: &String| phrases::phrases(answer).iter().map(|phrase| phrases::read(phrase)).collect::<Vec<_>>();
+    let known: HashMap<_, _> =
+        codes::of(folders, &piper::speak(folders, &answers.iter().flat_map(cut).collect::<Vec<_>>())?)?.into_iter().collect();
     let mut table = String::new();
     for (index, answer) in answers.iter().enumerate() {
-        let phrases: Vec<String> = phrases::phrases(answer).iter().map(|phrase| phrases::read(phrase)).collect();
-        let codes = codes::of(folders, &piper::speak(folders, &phrases)?)?;
-        let codes: Vec<_> = codes.into_iter().flat_map(|(_, codes)| codes).collect();
+        let codes: Vec<_> = cut(answer).iter().flat_map(|phrase| known[phrase].clone()).collect();
         let name = format!("{index:03}.wav");
         Sound { samples: speaker.offline(&decoder::frames(&ids, &codes)?), rate: HIGH_RATE }.write(&out.join(&name))?;
         table.push_str(&format!("{name}\t{answer}\n"));
