@@ -6,7 +6,7 @@
 //! row, so prefill and decode are one computation.
 
 use burn::module::Module;
-use burn::tensor::{Bool, Tensor, activation};
+use burn::tensor::Tensor;
 use caracal_kernels::layers::RmsNorm;
 use caracal_kernels::ops;
 use caracal_kernels::{LoadError, Weights};
@@ -154,23 +154,18 @@ impl Mla {
 
     fn attend_plain(&self, q: Tensor<2>, kv: Tensor<2>, rope: &Rope, sequences: usize) -> Tensor<2> {
         let MlaShape { heads, nope, rope: rope_width, value, .. } = self.shape;
-        let (rows, device) = (q.dims()[0], q.device());
-        let time = rows / sequences;
-        assert_eq!(sequences * time, rows, "mla: {rows} rows are no {sequences} sequences of equal length");
+        let rows = q.dims()[0];
         let (q_nope, q_rope) = self.queries(q, rope);
         let (latents, rope_key) = self.latents(kv, rope);
         let expanded = self.kv_b_proj.forward(latents).reshape([rows, heads, nope + value]);
-        let by_head = |t: Tensor<3>| {
-            let width = t.dims()[2];
-            t.reshape([sequences, time, heads, width]).swap_dims(1, 2)
-        };
-        let queries = by_head(Tensor::cat(vec![q_nope, q_rope], 2));
         let rope_keys = rope_key.reshape([rows, 1, rope_width]).expand([rows, heads, rope_width]);
-        let keys = by_head(Tensor::cat(vec![expanded.clone().narrow(2, 0, nope), rope_keys], 2));
-        let values = by_head(expanded.narrow(2, nope, value));
-        let scores = queries.matmul(keys.swap_dims(2, 3)) * self.shape.score_factor();
-        let later = Tensor::<2, Bool>::tril_mask([time, time], 0, &device).unsqueeze::<4>().expand([sequences, heads, time, time]);
-        let weights = activation::softmax(scores.mask_fill(later, f32::NEG_INFINITY), 3);
-        weights.matmul(values).swap_dims(1, 2).reshape([rows, heads * value])
+        let flat = |t: Tensor<3>| {
+            let width = heads * t.dims()[2];
+            t.reshape([rows, width])
+        };
+        let queries = flat(Tensor::cat(vec![q_nope, q_rope], 2));
+        let keys = flat(Tensor::cat(vec![expanded.clone().narrow(2, 0, nope), rope_keys], 2));
+        let values = flat(expanded.narrow(2, nope, value));
+        ops::causal_attention(queries, keys, values, heads, sequences, self.shape.score_factor())
     }
 }

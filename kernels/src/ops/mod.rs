@@ -6,7 +6,9 @@
 //! (`docs/decisions/0002-row-invariant-cpu-kernels.md`).
 
 mod attention;
+mod causal_attention;
 mod conv_gradient;
+mod exponential;
 mod gradient;
 mod lstm;
 mod fsmn_memory;
@@ -17,12 +19,14 @@ mod linear;
 mod lstm_cell;
 mod head_linear;
 mod mla_attention;
+mod product;
 mod rectify;
 mod rms_norm;
 mod snake;
 mod swiglu;
 
 pub use attention::{attention, attention_in_parts};
+pub use causal_attention::causal_attention;
 pub use conv_layout::ConvLayout;
 pub use conv1d::{Conv1dShape, conv1d};
 pub use fsmn_memory::fsmn_memory;

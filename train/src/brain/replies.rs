@@ -92,15 +92,20 @@ pub fn drawn(count: usize) -> Vec<Pair> {
     let mut rng = StdRng::seed_from_u64(SEED + 7);
     let (mut seen, mut pairs) = (BTreeSet::new(), Vec::new());
     while pairs.len() < count {
-        let told = Conversation::draw(&mut rng, 3, Split::Training).exchanges;
-        let mut new: Vec<Pair> = told.into_iter().map(|e| Pair { question: e.user, answer: e.reply }).collect();
-        let (_, question, answer) = picture_case(&mut rng, scene::Split::Train);
-        new.push(Pair { question, answer });
-        let (_, question, answer) = clip_case(&mut rng, scene::Split::Train);
-        new.push(Pair { question, answer });
-        pairs.extend(new.into_iter().filter(|pair| seen.insert(pair.answer.clone())));
+        pairs.extend(told(&mut rng).into_iter().filter(|pair| seen.insert(pair.answer.clone())));
     }
     pairs.truncate(count);
+    pairs
+}
+
+/// What a conversation brings, and a question about a picture and one about a clip.
+pub fn told(rng: &mut StdRng) -> Vec<Pair> {
+    let told = Conversation::draw(rng, 3, Split::Training).exchanges;
+    let mut pairs: Vec<Pair> = told.into_iter().map(|e| Pair { question: e.user, answer: e.reply }).collect();
+    let (_, question, answer) = picture_case(rng, scene::Split::Train);
+    pairs.push(Pair { question, answer });
+    let (_, question, answer) = clip_case(rng, scene::Split::Train);
+    pairs.push(Pair { question, answer });
     pairs
 }
 

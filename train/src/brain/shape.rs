@@ -27,7 +27,7 @@ pub fn write(folder: &Path) -> Result<()> {
 pub fn config(vocabulary: usize) -> Value {
     json!({
         "architectures": ["LongcatFlashForCausalLM"], "model_type": "longcat_flash", "torch_dtype": "bfloat16",
-        "vocab_size": vocabulary, "hidden_size": WIDTH, "num_layers": 3, "num_attention_heads": 4, "q_lora_rank": 96, "kv_lora_rank": 48,
+        "vocab_size": vocabulary, "hidden_size": WIDTH, "num_layers": 3, "num_attention_heads": 8, "q_lora_rank": 96, "kv_lora_rank": 96,
         "qk_nope_head_dim": 32, "qk_rope_head_dim": 16, "v_head_dim": 32, "ffn_hidden_size": 512, "expert_ffn_hidden_size": 128,
         "n_routed_experts": 8, "zero_expert_num": 4, "zero_expert_type": "identity", "moe_topk": 3, "routed_scaling_factor": 3.0,
         "rms_norm_eps": 1e-5, "rope_theta": 1e5, "max_position_embeddings": 8192, "attention_method": "MLA", "attention_bias": false,

@@ -9,6 +9,7 @@ use caracal_edge::codec::{AudioDecoder, CodecFrame, CodecIds};
 use caracal_kernels::checkpoint::StoredDtype;
 use caracal_kernels::{Checkpoint, Weights};
 use rand::Rng;
+use rand::seq::IndexedRandom;
 
 use super::clips::{Clip, HIGH_SAMPLES};
 use super::codes::FrameCodes;
@@ -24,7 +25,8 @@ const FRAMES: usize = 50;
 /// The semantic table's rows start this much larger than usual, about as large as the acoustic latents beside them.
 const TABLE_SCALE: f32 = 10.0;
 
-/// Share of the clips that are phrases, where there are any: kitten speaks phrase by phrase.
+/// Share of the clips that are phrases, where there are any: kitten speaks phrase by phrase. Half of them are drawn evenly, half as
+/// often as conversations say them: a rare name counts, and so does what is said every day.
 const PHRASES_SHARE: f64 = 0.7;
 
 /// Sentences that tell how soft silence is.
@@ -33,7 +35,7 @@ const SILENCES: usize = 100;
 /// File of the decoder below the work folder.
 const FILE: &str = "codec_decoder.safetensors";
 
-/// Trains, or goes on; publishes the decoder whenever it saves. The last `phrases` clips are phrases.
+/// Trains, or goes on; publishes the decoder whenever it saves. `phrases` are the places of clips that are phrases.
 ///
 /// # Errors
 /// When a file cannot be read or written.
@@ -41,7 +43,7 @@ pub fn train(
     folders: &Folders,
     shapes: &Shapes,
     clips: &[Clip],
-    phrases: usize,
+    phrases: &[usize],
     codes: &[Vec<FrameCodes>],
     rate: LearningRate,
     hearing_weight: f64,
@@ -75,9 +77,8 @@ pub fn train(
         let mut rng = stage.rng(step);
         let (mut said, mut wanted, mut lengths) = (Vec::new(), Vec::new(), Vec::new());
         while said.len() < FRAMES {
-            let answers = clips.len() - phrases;
-            let phrase = phrases > 0 && rng.random_bool(PHRASES_SHARE);
-            let clip = if phrase { rng.random_range(answers..clips.len()) } else { rng.random_range(0..answers) };
+            let phrase = if rng.random_bool(PHRASES_SHARE) { phrases.choose(&mut rng).copied() } else { None };
+            let clip = phrase.unwrap_or_else(|| rng.random_range(0..clips.len()));
             said.extend_from_slice(&frames[clip]);
             wanted.extend_from_slice(&clips[clip].high);
             lengths.push(clips[clip].high.len());

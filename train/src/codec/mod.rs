@@ -121,7 +121,7 @@ pub fn run(options: &Options, folders: &Folders) -> Result<()> {
         }
         let coded: Vec<_> = coded.into_iter().map(|(_, codes)| codes).collect();
         let rate = LearningRate { peak: options.decoder_rate, floor: 0.03, warmup: 100, steps: options.decoder_steps };
-        decoder::train(folders, &shapes, &training, sentences.phrases, &coded, rate, options.hearing_weight)?;
+        decoder::train(folders, &shapes, &training, &sentences.phrases, &coded, rate, options.hearing_weight)?;
     }
     Ok(())
 }

@@ -1,13 +1,16 @@
 //! What the voice says for the codec's training: the answers that kitten learns to speak, some of them held out, and the
 //! phrases that they are spoken in.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
 
+use super::shape::SEED;
 use crate::brain::phrases::{phrases, read};
-use crate::brain::replies::drawn;
+use crate::brain::replies::{drawn, told};
 
 /// Answers.
 const ALL: usize = 7000;
@@ -18,8 +21,8 @@ const HELD_OUT_EVERY: usize = 20;
 pub struct Sentences {
     /// Learnt from.
     pub training: Vec<String>,
-    /// How many of them, the last ones, are phrases.
-    pub phrases: usize,
+    /// Which of them are phrases: each once, and as many again as conversations say them.
+    pub phrases: Vec<usize>,
     /// Never learnt from.
     pub held_out: Vec<String>,
 }
@@ -42,14 +45,24 @@ pub fn choose(file: Option<&Path>) -> Result<Sentences> {
     let (held_out, mut training) = (texts(held_out), texts(training));
     let mut phrased: BTreeSet<String> = match file {
         Some(_) => BTreeSet::new(),
-        None => training.iter().chain(&held_out).flat_map(|answer| phrases(answer)).map(|phrase| read(&phrase)).collect(),
+        None => training.iter().chain(&held_out).flat_map(|answer| phrases_of(answer)).collect(),
     };
     held_out.iter().for_each(|answer| _ = phrased.remove(answer));
     // An answer of one phrase is a phrase.
     training.retain(|answer| !phrased.contains(answer));
-    let phrases = phrased.len();
+    let (first, count) = (training.len(), phrased.len());
     training.extend(phrased);
+    let place: HashMap<&str, usize> = (first..training.len()).map(|index| (training[index].as_str(), index)).collect();
+    let mut rng = StdRng::seed_from_u64(SEED + 4);
+    let said = std::iter::repeat_with(|| told(&mut rng)).flatten().flat_map(|pair| phrases_of(&pair.answer));
+    let said = said.filter_map(|phrase| place.get(phrase.as_str()).copied());
+    let phrases = (first..training.len()).chain(said.take(count)).collect();
     Ok(Sentences { training, phrases, held_out })
+}
+
+/// The phrases of an answer as the voice reads them.
+fn phrases_of(answer: &str) -> Vec<String> {
+    phrases(answer).iter().map(|phrase| read(phrase)).collect()
 }
 
 #[cfg(test)]
@@ -61,10 +74,10 @@ mod tests {
         let sentences = choose(None).unwrap();
         assert!(sentences.held_out.len() >= 60, "{}", sentences.held_out.len());
         assert!(sentences.held_out.iter().all(|s| !sentences.training.contains(s)));
-        let alone = &sentences.training[sentences.training.len() - sentences.phrases..];
-        assert!(alone.len() > 1_000, "{} phrases", alone.len());
-        for phrase in ["the kitchen light,", "I am Kitten, a small voice companion."] {
-            assert!(alone.iter().any(|text| text == phrase), "`{phrase}` is a phrase");
-        }
+        let different: BTreeSet<usize> = sentences.phrases.iter().copied().collect();
+        assert!(different.len() > 1_000 && sentences.phrases.len() == 2 * different.len(), "{} phrases", different.len());
+        let often = |phrase: &str| sentences.phrases.iter().filter(|index| sentences.training[**index] == phrase).count();
+        assert!(often("the kitchen light,") >= 1);
+        assert!(often("I am Kitten, a small voice companion.") >= 5, "it is said in conversations again and again");
     }
 }
