@@ -1,14 +1,15 @@
 //! softmax(factor q kᵀ) v of whole sequences in which no row sees a later one: what a language model learns with.
 //!
-//! Composed of tensor operations, scores of all rows against all others go through memory a dozen times, forward and
+//! Composed of tensor operations, scores of all rows against all others go through memory again and again, forward and
 //! back, half of them only to be hidden. Here a block of rows sees what it may see, in the cache, and its weights are
-//! computed a second time for the gradients rather than kept.
+//! computed a second time for the gradients rather than kept. Cost: `heads (width + value)` multiply-adds for each pair of
+//! rows that see each other, and two and a half times as many for the gradients.
 
 use burn::tensor::{Bool, DType, Tensor, activation};
 use pulp::Arch;
 use rayon::prelude::*;
 
-use super::exponential::exponentials;
+use super::exponential::{SUMS, exponentials};
 use super::gradient::{HostGradient, record, tracked, view};
 use super::product::{Part, product};
 use super::{HostView, from_host, is_plain_cpu};
@@ -17,7 +18,8 @@ use super::{HostView, from_host, is_plain_cpu};
 const BLOCK: usize = 64;
 
 /// Attention of `sequences` sequences of equal length, one after the other; each row sees itself and the rows before it
-/// in its own sequence.
+/// in its own sequence. A row's last bits may depend on the length of its sequence: sessions use
+/// [`super::mla_attention_rows`], where nothing else matters.
 ///
 /// # Shapes
 /// q, k: `[rows, heads * width]`, v: `[rows, heads * value]` → `[rows, heads * value]`
@@ -28,7 +30,7 @@ pub fn causal_attention(q: Tensor<2>, k: Tensor<2>, v: Tensor<2>, heads: usize, 
     let ([rows, width], [_, value], device) = (q.dims(), v.dims(), q.device());
     assert!(k.dims() == q.dims() && v.dims()[0] == rows, "causal attention: q {:?}, k {:?}, v {:?}", q.dims(), k.dims(), v.dims());
     assert!(
-        heads > 0 && width.is_multiple_of(heads) && value.is_multiple_of(heads),
+        heads > 0 && width > 0 && width.is_multiple_of(heads) && value.is_multiple_of(heads),
         "causal attention: {width} and {value} in {heads} heads"
     );
     assert!(sequences > 0 && rows.is_multiple_of(sequences), "causal attention: {rows} rows are no {sequences} sequences of equal length");
@@ -159,7 +161,7 @@ impl HostGradient<3> for Causal {
                 product(Part::new(&weights, seen, count, seen).turned(), dy, 1.0, true, &mut dv[value_start..], value_row);
                 let v = Part::new(&v[value_start..], value_row, seen, self.value);
                 product(dy, v.turned(), 1.0, false, &mut by_weights, seen);
-                by_scores(&weights[..count * seen], &mut by_weights[..count * seen], seen);
+                softmax_gradient(&weights[..count * seen], &mut by_weights[..count * seen], seen);
                 let by_scores = Part::new(&by_weights, seen, count, seen);
                 let k = Part::new(&k[start..], row, seen, self.width);
                 product(by_scores, k, self.factor, false, &mut dq[here..], row);
@@ -172,13 +174,13 @@ impl HostGradient<3> for Causal {
 }
 
 /// Gradients by the scores in place of those by the weights: w (dw - Σ w dw), row by row.
-fn by_scores(weights: &[f32], by_weights: &mut [f32], seen: usize) {
+fn softmax_gradient(weights: &[f32], by_weights: &mut [f32], seen: usize) {
     Arch::new().dispatch(
         #[inline(always)]
         || {
             for (weights, by_weights) in weights.chunks_exact(seen).zip(by_weights.chunks_exact_mut(seen)) {
-                let mut sums = [0.0; 16];
-                for (weights, by_weights) in weights.chunks(16).zip(by_weights.chunks(16)) {
+                let mut sums = [0.0; SUMS];
+                for (weights, by_weights) in weights.chunks(SUMS).zip(by_weights.chunks(SUMS)) {
                     for ((sum, weight), by_weight) in sums.iter_mut().zip(weights).zip(by_weights) {
                         *sum += weight * by_weight;
                     }
@@ -232,8 +234,10 @@ mod tests {
             let shape = Causal { heads: HEADS, time, width, value, factor: 0.7 };
             let (fused, composed) = (run(&parts, shape, sequences, false), run(&parts, shape, sequences, true));
             for (name, (fused, composed)) in ["y", "dq", "dk", "dv"].into_iter().zip(fused.iter().zip(&composed)) {
-                let off = fused.iter().zip(composed).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-                assert!(fused.len() == composed.len() && off < 2e-4, "{sequences} of {time} rows, {name}: off by {off}");
+                assert_eq!(fused.len(), composed.len(), "{name}");
+                for (fused, composed) in fused.iter().zip(composed) {
+                    assert!((fused - composed).abs() < 2e-4, "{sequences} of {time} rows, {name}: {fused} for {composed}");
+                }
             }
         }
     }

@@ -1,7 +1,7 @@
 //! e^x as plain arithmetic, which the compiler makes vector code of: the library's takes longer than the product around it.
 
-/// e^x for x <= 0 to 2e-7 relative, NaN for NaN. Below e^-87, the least normal number, it stays there: beside the
-/// largest weight of 1 that is nothing.
+/// e^x for x <= 0 to 2e-7 relative, NaN for NaN. Below e^-87, just above the least normal number, it stays there: beside the
+/// largest weight of 1, and beside the 1 of a sigmoid, that is nothing.
 #[inline(always)]
 pub(super) fn exp_of_nonpositive(x: f32) -> f32 {
     /// 1.5 2^23: adding it rounds to a whole number, which is left in the low bits.
@@ -20,8 +20,15 @@ pub(super) fn exp_of_nonpositive(x: f32) -> f32 {
     f32::from_bits(p.to_bits().wrapping_add(rounded.to_bits() << 23))
 }
 
-/// Accumulators of [`exponentials`]: a fixed number, so that sums do not depend on the machine's vector width.
-const SUMS: usize = 16;
+/// 1 / (1 + e^-x).
+#[inline(always)]
+pub(super) fn sigmoid(x: f32) -> f32 {
+    let small = exp_of_nonpositive(-x.abs());
+    (if x < 0.0 { small } else { 1.0 }) / (1.0 + small)
+}
+
+/// Accumulators of sums such as that of [`exponentials`]: a fixed number, so that sums do not depend on the machine's vector width.
+pub(super) const SUMS: usize = 16;
 
 /// Replaces scores by e^(score - largest) and returns their sum. Inlined into dispatched code, where its plain loops become
 /// vector code.

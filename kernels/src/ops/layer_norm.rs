@@ -8,15 +8,18 @@ use super::gradient::{HostGradient, record, tracked, view};
 ///
 /// # Shapes
 /// x: `[rows, width]`, weight, bias: `[width]` → `[rows, width]`
+///
+/// # Panics
+/// When the widths differ.
 pub fn layer_norm(x: Tensor<2>, weight: Tensor<1>, bias: Tensor<1>, eps: f64) -> Tensor<2> {
+    let [rows, width] = x.dims();
+    assert!(weight.dims() == [width] && bias.dims() == [width], "layer_norm: one weight and bias for each of {width} channels");
     if let (Some(x), Some(weight), Some(bias)) = (tracked(&x), tracked(&weight), tracked(&bias)) {
         let tensors = [x, weight, bias];
         let views = tensors.each_ref().map(view);
         let gradient = NormGradient { eps: eps as f32 };
         let y = gradient.forward(views[0].values(), views[1].values(), views[2].values());
-        let width = views[1].values().len();
-        let shape = [y.len() / width, width];
-        return record(&tensors, views, y, shape, gradient);
+        return record(&tensors, views, y, [rows, width], gradient);
     }
     let dtype = x.dtype();
     let wide = |t: Tensor<2>| if dtype == DType::F32 { t } else { t.cast(DType::F32) };

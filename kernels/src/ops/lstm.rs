@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor, TensorData};
 
+use super::exponential::sigmoid;
 use super::gradient::{HostGradient, record, tracked, view};
 use super::linear::linear_rows;
 
@@ -40,7 +41,7 @@ pub fn tracked_lstm(
         gates.iter_mut().zip(&from_past).for_each(|(gate, past)| *gate += past);
         let (sigmoids, rest) = gates.split_at_mut(2 * width);
         let (tangents, last) = rest.split_at_mut(width);
-        sigmoids.iter_mut().chain(last.iter_mut()).for_each(|v| *v = 1.0 / (1.0 + (-*v).exp()));
+        sigmoids.iter_mut().chain(last.iter_mut()).for_each(|v| *v = sigmoid(*v));
         tangents.iter_mut().for_each(|v| *v = v.tanh());
         for k in 0..width {
             c[k] = sigmoids[width + k] * c[k] + sigmoids[k] * tangents[k];

@@ -2,6 +2,7 @@
 
 use burn::tensor::{DType, Tensor, activation};
 
+use super::exponential::sigmoid;
 use super::{HostView, from_host, is_plain_cpu};
 
 /// c' = σ(f) c + σ(i) tanh(g), h = σ(o) tanh(c').
@@ -31,10 +32,6 @@ pub fn lstm_cell(gates: Tensor<2>, c: Tensor<2>) -> (Tensor<2>, Tensor<2>) {
         }
     }
     (from_host(h, [rows, width], &device, dtype), from_host(c, [rows, width], &device, dtype))
-}
-
-fn sigmoid(x: f32) -> f32 {
-    1.0 / (1.0 + (-x).exp())
 }
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
 //! Operations that networks are made of, one per file.
 //!
-//! Each has a portable version, composed of burn operations, which every device runs and training differentiates, and a
-//! CPU version for inference. The CPU versions compute every row by itself in one fixed order, so a row's result is
-//! the same bit for bit whatever else is in the batch: continuous batching and chunked prefill rest on that
-//! (`docs/decisions/0002-row-invariant-cpu-kernels.md`).
+//! Each has a portable version, composed of burn operations, which every device runs and which can be differentiated, and a
+//! CPU version; where training spends its time, that one states its gradient. The CPU versions compute every row by itself
+//! in one fixed order, so a row's result is the same bit for bit whatever else is in the batch: continuous batching and
+//! chunked prefill rest on that (`docs/decisions/0002-row-invariant-cpu-kernels.md`). Attention over whole sequences, which
+//! no session uses, is the exception.
 
 mod attention;
 mod causal_attention;
@@ -39,7 +40,7 @@ pub use mla_attention::{LatentBlocks, QueryContext, mla_attention_rows};
 pub use rectify::rectify;
 pub use rms_norm::{rms_norm, rms_norm_row};
 pub use snake::snake;
-pub use swiglu::{silu, swiglu};
+pub use swiglu::swiglu;
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use burn_flex::{Flex, FlexTensor};

@@ -1,14 +1,14 @@
-//! Products of parts of matrices that lie inside larger ones, for gradients that are written out.
+//! Products of parts of matrices that lie inside larger ones.
 
 use gemm::{Parallelism, gemm};
 
 /// A matrix inside a slice: `rows` rows `step` values apart, each `columns` values in a row.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Part<'a> {
-    pub(super) values: &'a [f32],
-    pub(super) step: usize,
-    pub(super) rows: usize,
-    pub(super) columns: usize,
+    values: &'a [f32],
+    step: usize,
+    rows: usize,
+    columns: usize,
     /// Whether it is read with rows and columns exchanged.
     turned: bool,
 }
@@ -73,7 +73,11 @@ pub(super) fn product(a: Part, b: Part, factor: f32, add: bool, out: &mut [f32],
 
 fn assert_inside(length: usize, step: usize, rows: usize, columns: usize) {
     assert!(columns <= step, "product: rows of {columns} values {step} apart");
-    let needed = if rows == 0 || columns == 0 { 0 } else { (rows - 1).checked_mul(step).map_or(usize::MAX, |start| start + columns) };
+    let needed = if rows == 0 || columns == 0 {
+        0
+    } else {
+        (rows - 1).checked_mul(step).and_then(|start| start.checked_add(columns)).unwrap_or(usize::MAX)
+    };
     assert!(needed <= length, "product: {rows} rows of {columns} values {step} apart in {length}");
 }
 
@@ -82,39 +86,60 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    /// What is multiplied: sizes, the gap between rows, and what is read turned.
+    #[derive(Clone, Copy, Debug)]
+    struct Case {
+        rows: usize,
+        inner: usize,
+        columns: usize,
+        gap: usize,
+        turned: [bool; 2],
+        add: bool,
+        seed: u32,
+    }
+
+    fn check(Case { rows, inner, columns, gap, turned: [turn_a, turn_b], add, seed }: Case) {
+        let values = |count: usize, salt: u32| -> Vec<f32> {
+            let noise = |i: u32| ((i.wrapping_mul(2_654_435_761).wrapping_add(seed * 31 + salt) >> 8) % 1000) as f32 / 500.0 - 1.0;
+            (0..count as u32).map(noise).collect()
+        };
+        let shape = |rows: usize, columns: usize, turn: bool| if turn { (columns, rows) } else { (rows, columns) };
+        let ((a_rows, a_columns), (b_rows, b_columns)) = (shape(rows, inner, turn_a), shape(inner, columns, turn_b));
+        let a = values(a_rows * (a_columns + gap), 1);
+        let b = values(b_rows * (b_columns + gap), 2);
+        let before = values(rows * (columns + gap), 3);
+        let part = |values, rows, columns, turn| {
+            let part = Part::new(values, columns + gap, rows, columns);
+            if turn { part.turned() } else { part }
+        };
+        let mut out = before.clone();
+        product(part(&a, a_rows, a_columns, turn_a), part(&b, b_rows, b_columns, turn_b), 0.5, add, &mut out, columns + gap);
+        let at = |m: &[f32], columns: usize, turn: bool, r: usize, c: usize| {
+            let (r, c) = if turn { (c, r) } else { (r, c) };
+            f64::from(m[r * (columns + gap) + c])
+        };
+        for (index, (found, before)) in out.iter().zip(&before).enumerate() {
+            let (r, c) = (index / (columns + gap), index % (columns + gap));
+            let sum = || (0..inner).map(|i| at(&a, a_columns, turn_a, r, i) * at(&b, b_columns, turn_b, i, c)).sum::<f64>();
+            let wanted = if c < columns { 0.5 * sum() + if add { f64::from(*before) } else { 0.0 } } else { f64::from(*before) };
+            assert!((f64::from(*found) - wanted).abs() < 1e-3, "{r}, {c}: {found} for {wanted}");
+        }
+    }
+
     proptest! {
         #[test]
         fn parts_multiply_as_matrices_do(
-            rows in 0usize..70, inner in 1usize..40, columns in 1usize..40, gap in 0usize..5,
-            turn_a: bool, turn_b: bool, add: bool, seed in 0u32..1000,
+            rows in 0usize..70, inner in 0usize..40, columns in 0usize..40, gap in 0usize..5, turned: [bool; 2], add: bool, seed in 0u32..1000,
         ) {
-            let values = |count: usize, salt: u32| -> Vec<f32> {
-                (0..count as u32).map(|i| ((i.wrapping_mul(2_654_435_761).wrapping_add(seed * 31 + salt) >> 8) % 1000) as f32 / 500.0 - 1.0).collect()
-            };
-            let shape = |rows: usize, columns: usize, turn: bool| if turn { (columns, rows) } else { (rows, columns) };
-            let ((a_rows, a_columns), (b_rows, b_columns)) = (shape(rows, inner, turn_a), shape(inner, columns, turn_b));
-            let a = values(a_rows * (a_columns + gap), 1);
-            let b = values(b_rows * (b_columns + gap), 2);
-            let before = values(rows * (columns + gap), 3);
-            let part = |values, rows, columns, turn| {
-                let part = Part::new(values, columns + gap, rows, columns);
-                if turn { part.turned() } else { part }
-            };
-            let mut out = before.clone();
-            product(part(&a, a_rows, a_columns, turn_a), part(&b, b_rows, b_columns, turn_b), 0.5, add, &mut out, columns + gap);
-            let at = |m: &[f32], columns: usize, turn: bool, r: usize, c: usize| {
-                let (r, c) = if turn { (c, r) } else { (r, c) };
-                f64::from(m[r * (columns + gap) + c])
-            };
-            for (index, (found, before)) in out.iter().zip(&before).enumerate() {
-                let (r, c) = (index / (columns + gap), index % (columns + gap));
-                let wanted = if c < columns {
-                    let sum: f64 = (0..inner).map(|i| at(&a, a_columns, turn_a, r, i) * at(&b, b_columns, turn_b, i, c)).sum();
-                    0.5 * sum + if add { f64::from(*before) } else { 0.0 }
-                } else {
-                    f64::from(*before)
-                };
-                prop_assert!((f64::from(*found) - wanted).abs() < 1e-4, "{r}, {c}: {found} for {wanted}");
+            check(Case { rows, inner, columns, gap, turned, add, seed });
+        }
+    }
+
+    #[test]
+    fn long_sequences_multiply_as_short_ones_do() {
+        for (rows, inner, columns) in [(64, 48, 1100), (64, 1100, 32), (1100, 64, 48)] {
+            for turned in [[false, false], [true, false], [false, true]] {
+                check(Case { rows, inner, columns, gap: 3, turned, add: true, seed: 5 });
             }
         }
     }

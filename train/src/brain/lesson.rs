@@ -27,7 +27,7 @@ const SPOKEN_EXCHANGES_MAX: usize = 3;
 /// text has "a yellow circle".
 const READ_ALOUD_SHARE: f64 = 0.3;
 /// Shares of what is seen that are asked about aloud, and answered aloud: as soon as there are lessons of that kind. A picture
-/// is long to read; where its answers are written, it is learnt from six times.
+/// is long to read; where its answers are written, it is learnt from up to nine times.
 const SEEN_HEARD_SHARE: f64 = 0.2;
 const SEEN_SPOKEN_SHARE: f64 = 0.12;
 /// Most phrases that are read aloud in place of one answer.

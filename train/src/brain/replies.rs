@@ -100,8 +100,8 @@ pub fn drawn(count: usize) -> Vec<Pair> {
 
 /// What a conversation brings, and a question about a picture and one about a clip.
 pub fn told(rng: &mut StdRng) -> Vec<Pair> {
-    let told = Conversation::draw(rng, 3, Split::Training).exchanges;
-    let mut pairs: Vec<Pair> = told.into_iter().map(|e| Pair { question: e.user, answer: e.reply }).collect();
+    let exchanges = Conversation::draw(rng, 3, Split::Training).exchanges;
+    let mut pairs: Vec<Pair> = exchanges.into_iter().map(|e| Pair { question: e.user, answer: e.reply }).collect();
     let (_, question, answer) = picture_case(rng, scene::Split::Train);
     pairs.push(Pair { question, answer });
     let (_, question, answer) = clip_case(rng, scene::Split::Train);

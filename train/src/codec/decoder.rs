@@ -25,8 +25,7 @@ const FRAMES: usize = 50;
 /// The semantic table's rows start this much larger than usual, about as large as the acoustic latents beside them.
 const TABLE_SCALE: f32 = 10.0;
 
-/// Share of the clips that are phrases, where there are any: kitten speaks phrase by phrase. Half of them are drawn evenly, half as
-/// often as conversations say them: a rare name counts, and so does what is said every day.
+/// Share of the clips that are phrases, where there are any: kitten speaks phrase by phrase.
 const PHRASES_SHARE: f64 = 0.7;
 
 /// Sentences that tell how soft silence is.
@@ -35,7 +34,8 @@ const SILENCES: usize = 100;
 /// File of the decoder below the work folder.
 const FILE: &str = "codec_decoder.safetensors";
 
-/// Trains, or goes on; publishes the decoder whenever it saves. `phrases` are the places of clips that are phrases.
+/// Trains, or goes on; publishes the decoder whenever it saves. A phrase's place stands in `phrases` as
+/// often as it shall be drawn; all other clips stand before the first phrase.
 ///
 /// # Errors
 /// When a file cannot be read or written.
@@ -73,12 +73,13 @@ pub fn train(
     let clip = GradientClippingConfig::Norm(1.0);
     let mut optimizer = AdamWConfig::new().with_beta_1(0.8).with_beta_2(0.99).with_epsilon(1e-8).with_grad_clipping(Some(clip)).init();
     let mut heard_mean = 0.0;
+    let others = phrases.iter().min().map_or(clips.len(), |first| (*first).max(1));
     while let Some(step) = stage.next_step() {
         let mut rng = stage.rng(step);
         let (mut said, mut wanted, mut lengths) = (Vec::new(), Vec::new(), Vec::new());
         while said.len() < FRAMES {
             let phrase = if rng.random_bool(PHRASES_SHARE) { phrases.choose(&mut rng).copied() } else { None };
-            let clip = phrase.unwrap_or_else(|| rng.random_range(0..clips.len()));
+            let clip = phrase.unwrap_or_else(|| rng.random_range(0..others));
             said.extend_from_slice(&frames[clip]);
             wanted.extend_from_slice(&clips[clip].high);
             lengths.push(clips[clip].high.len());

@@ -21,7 +21,8 @@ const HELD_OUT_EVERY: usize = 20;
 pub struct Sentences {
     /// Learnt from.
     pub training: Vec<String>,
-    /// Which of them are phrases: each once, and as many again as conversations say them.
+    /// Which of them, the last ones, are phrases: each once, and as many draws again as conversations say them. A rare name
+    /// counts, and so does what is said every day.
     pub phrases: Vec<usize>,
     /// Never learnt from.
     pub held_out: Vec<String>,
