@@ -43,7 +43,7 @@ impl Admission {
         if !bool::from(known) {
             return Err(Refusal::new(
                 Reason::Token,
-                "the device token is not known here. Copy the one that the cluster printed into the edge's configuration.",
+                "the device token is not known here. Copy one from the cluster's token file into the edge's configuration.",
             ));
         }
         let model = &hello.model;

@@ -53,8 +53,8 @@ pub enum NodeOutput {
     Hangup(ConnectionId, Option<Refusal>),
     /// Of the engine.
     Step(StepPlan),
-    /// Something worth counting, at this session.
-    Event(SessionKey, SessionEvent),
+    /// Something worth counting, at this session, so long after its beginning.
+    Event(SessionKey, Micros, SessionEvent),
     /// A connection was refused before it had a session.
     Refused(Reason),
 }
@@ -63,6 +63,8 @@ pub enum NodeOutput {
 struct Entry {
     session: Session,
     ticket: Ticket,
+    /// When it began.
+    opened: Micros,
     connection: Option<ConnectionId>,
 }
 
@@ -147,7 +149,8 @@ impl Node {
         self.opened += 1;
         let key = SessionKey(self.opened);
         self.tickets.insert(ticket, key);
-        self.sessions.insert(key, Entry { session: Session::new(settings, ticket, self.now), ticket, connection: None });
+        let session = Session::new(settings, ticket, self.now);
+        self.sessions.insert(key, Entry { session, ticket, opened: self.now, connection: None });
         self.schedule(SchedulerInput::Open(key));
         Ok(key)
     }
@@ -160,12 +163,12 @@ impl Node {
         let Some(entry) = self.sessions.get_mut(&key) else { return };
         entry.session.handle(self.now, input);
         let outputs: Vec<_> = std::iter::from_fn(|| entry.session.poll()).collect();
-        let connection = entry.connection;
+        let (connection, age) = (entry.connection, Micros(self.now.0 - entry.opened.0));
         for output in outputs {
             match output {
                 ClusterOutput::Send(message) => self.outputs.extend(connection.map(|connection| NodeOutput::Send(connection, message))),
                 ClusterOutput::Engine(op) => self.schedule(SchedulerInput::Op(key, op)),
-                ClusterOutput::Event(event) => self.outputs.push_back(NodeOutput::Event(key, event)),
+                ClusterOutput::Event(event) => self.outputs.push_back(NodeOutput::Event(key, age, event)),
                 ClusterOutput::End(refusal) => self.end(key, refusal),
             }
         }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use caracal_shared::machine::Micros;
 
-/// Addresses that are remembered; a flood from more than these forgets the quietest ones.
+/// Addresses that are remembered; a flood from more than these forgets the quieter half of them.
 const ADDRESSES_MAX: usize = 65_536;
 /// Microseconds of a second.
 const SECOND: u64 = 1_000_000;
@@ -33,10 +33,7 @@ impl RateLimit {
     pub fn allow(&mut self, now: Micros, address: IpAddr) -> bool {
         let cost = SECOND / self.a_second;
         if !self.clear_at.contains_key(&address) && self.clear_at.len() >= ADDRESSES_MAX {
-            self.clear_at.retain(|_, at| *at > now);
-            if self.clear_at.len() >= ADDRESSES_MAX {
-                return false;
-            }
+            self.forget(now);
         }
         let clear_at = self.clear_at.entry(address).or_insert(now);
         let next = Micros((*clear_at).max(now).0 + cost);
@@ -45,6 +42,16 @@ impl RateLimit {
             *clear_at = next;
         }
         allowed
+    }
+
+    /// Forgets those who owe nothing and, if need be, those who owe less than others: a new address must not be refused
+    /// because of them. Half at once, so that a flood of new addresses does not look through all of them each time.
+    fn forget(&mut self, now: Micros) {
+        let mut all: Vec<Micros> = self.clear_at.values().copied().collect();
+        let half = all.len() / 2;
+        let (_, median, _) = all.select_nth_unstable(half);
+        let quiet = (*median).max(now);
+        self.clear_at.retain(|_, at| *at > quiet);
     }
 }
 
@@ -61,5 +68,18 @@ mod tests {
         assert!(limit.allow(Micros(0), b));
         let allowed = (0..10_000u64).filter(|i| limit.allow(Micros(i * 100), a)).count();
         assert!((9..=11).contains(&allowed), "{allowed} in a second");
+    }
+
+    #[test]
+    fn a_flood_from_everywhere_keeps_no_new_address_out_and_lets_no_loud_one_in() {
+        let mut limit = RateLimit::new(5, 10);
+        let loud = IpAddr::from([10, 0, 0, 1]);
+        assert_eq!((0..100).filter(|_| limit.allow(Micros(0), loud)).count(), 5);
+        let everywhere = (0..3 * ADDRESSES_MAX as u32).map(|n| IpAddr::from((0x0b00_0000 + n).to_be_bytes()));
+        for address in everywhere {
+            assert!(limit.allow(Micros(0), address), "{address} is new and was refused");
+            assert!(limit.clear_at.len() <= ADDRESSES_MAX);
+        }
+        assert!(!limit.allow(Micros(0), loud));
     }
 }

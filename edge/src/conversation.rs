@@ -121,6 +121,8 @@ pub enum Story {
     Underrun(AttemptId),
     /// Samples of speech were lost.
     Overrun(u64),
+    /// A picture was left out: the accelerator is too slow for it, or the turn has as many as it may.
+    Unseen,
     /// The cluster has something to say.
     Notice(Reason, String),
 }
@@ -141,7 +143,7 @@ impl Story {
             Story::ReplyEnded(attempt) => turn(TurnOutput::ReplyEnd(*attempt)),
             Story::Caption(attempt, text) => Some(TimelineEvent::Said { attempt: *attempt, text: text.clone() }),
             Story::SpeechStarted => Some(TimelineEvent::SpeechStarted),
-            Story::FirstSound(_) | Story::Closed(..) | Story::Underrun(_) | Story::Overrun(_) | Story::Notice(..) => None,
+            Story::FirstSound(_) | Story::Closed(..) | Story::Underrun(_) | Story::Overrun(_) | Story::Unseen | Story::Notice(..) => None,
         }
     }
 }
@@ -203,6 +205,11 @@ impl Conversation {
     /// Samples that wait to be played, and bytes that wait to be acknowledged.
     pub fn depths(&self) -> (usize, usize) {
         (self.playout.waiting(), self.session.unacknowledged_bytes())
+    }
+
+    /// Whether all that it keeps is within its limits: what tests of long conversations ask.
+    pub fn is_within_limits(&self) -> bool {
+        self.session.is_within_limits() && self.uplink.is_within_limits()
     }
 
     fn story(&mut self, story: Story) {
@@ -280,6 +287,7 @@ impl Conversation {
                 UplinkOutput::Job(job) => self.outputs.push_back(Output::Job(job)),
                 UplinkOutput::Session(input) => self.session(input),
                 UplinkOutput::Overrun(samples) => self.story(Story::Overrun(samples)),
+                UplinkOutput::Unseen => self.story(Story::Unseen),
             }
         }
     }

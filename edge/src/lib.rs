@@ -11,7 +11,7 @@
 //! | [`live`], [`accelerator`], [`identity`] | a model folder as ears, eyes and mouth behind their jobs; which model it is |
 //! | [`job`] | what these machines ask of the accelerator |
 //! | [`codec`] | speech ⇄ four codes every 60 ms |
-//! | [`settings`], [`config`] | configuration files of both programs; the edge's keys |
+//! | [`settings`], [`config`], [`token`] | configuration files of both programs; the edge's keys; the device token |
 //! | [`timeline`] | the picture of a conversation, as SVG |
 //! | [`doctor`], [`command`] | what works on this device; the subcommands of `caracal` |
 //! | [`io`] | what waits for the world outside: sound in and out, pictures, video, the VAD's runtime |
@@ -33,6 +33,7 @@ pub mod settings;
 pub mod sight;
 pub mod streaming;
 pub mod timeline;
+pub mod token;
 pub mod uplink;
 pub mod vision;
 

@@ -11,11 +11,15 @@
 //! | `SpeculativeEndpoint`, or `Endpoint` without one | `See` of the second begun, `Hear` of the rest, `HearTail` |
 //! | `Endpoint` after that, `TurnCancel`, the next `TurnStart` | `HearEnd` |
 //!
+//! An accelerator that is too slow is never given more than it can soon do: sound waits here and at last is lost, pictures
+//! are left out, and both are told.
+//!
 //! Source: rules R2 to R4, R8, R10, R24.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use caracal_shared::limits::{SPARSE_PICTURES_MAX, TURN_PICTURES_MAX};
 use caracal_shared::machine::{Machine, Micros};
 use caracal_shared::rates::{HEARING_HZ, HOP_SAMPLES};
 use caracal_shared::session::edge::{EdgeInput, Session};
@@ -33,6 +37,12 @@ const KEPT_SAMPLES: usize = 60 * HEARING_HZ as usize;
 const IDLE_SAMPLES: usize = HEARING_HZ as usize;
 /// Sound of one job: one embedding's. A slow accelerator gets more at once.
 const HEAR_SAMPLES: u64 = 8 * HOP_SAMPLES as u64;
+/// Jobs of a turn's sound on their way: a piece, the rest of the speech and its end, and the latter two once more if the turn
+/// ended behind a guess.
+const TURN_JOBS_MAX: u32 = 5;
+/// Pictures of the camera on their way: at a turn's edges the last sparse one, a second's and a guess's may meet. Hearing
+/// and speaking wait behind them, so more would only make a slow accelerator later.
+pub const PICTURES_ON_THE_WAY_MAX: usize = 3;
 
 /// One hop of sound at 16 kHz.
 pub type Hop = [f32; HOP_SAMPLES as usize];
@@ -63,6 +73,8 @@ pub enum UplinkOutput {
     Session(EdgeInput),
     /// So many samples were lost, because the accelerator is too slow for speech. Never silent.
     Overrun(u64),
+    /// A picture was left out, because the accelerator is too slow for it or the turn has as many as it may. Never silent.
+    Unseen,
 }
 
 /// The sound of an open turn.
@@ -74,8 +86,10 @@ struct Hearing {
     spans: u32,
     /// Next sample to be heard.
     next: u64,
-    /// A piece is on its way.
-    busy: bool,
+    /// Pieces and tails on their way.
+    asked: u32,
+    /// Seconds whose picture was asked for.
+    units: usize,
     /// Seconds, in order: those whose picture is being encoded, and those before it that are known.
     seconds: VecDeque<Second>,
     tail: Option<Tail>,
@@ -92,6 +106,8 @@ struct Second {
 struct Tail {
     attempt: AttemptId,
     unit: Option<(PictureId, SeenAs)>,
+    /// It was asked for.
+    asked: bool,
     /// The session has it.
     told: bool,
     /// The turn is over.
@@ -112,7 +128,8 @@ enum Purpose {
 /// Samples are counted at 16 kHz from the start of the stream, as [`VoiceEvent`] counts them.
 ///
 /// # State
-/// At most a minute of sound, three pictures, and what is on its way.
+/// At most a minute of sound, three pictures, and what is on its way: of a turn [`TURN_JOBS_MAX`] jobs of sound, of the
+/// camera [`PICTURES_ON_THE_WAY_MAX`] pictures, and those that the user shows, up to [`SPARSE_PICTURES_MAX`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Uplink {
     camera: bool,
@@ -156,6 +173,13 @@ impl Uplink {
         self.hearing.as_ref().is_some_and(|hearing| hearing.spans > 1)
     }
 
+    /// Whether all that it keeps is within its limits: what tests of long conversations ask.
+    pub fn is_within_limits(&self) -> bool {
+        self.sound.len() <= KEPT_SAMPLES
+            && self.on_the_way.len() <= SPARSE_PICTURES_MAX
+            && self.endings.iter().chain(&self.hearing).all(|hearing| hearing.asked <= TURN_JOBS_MAX && hearing.units <= TURN_PICTURES_MAX)
+    }
+
     fn job(&mut self, job: Job) {
         self.outputs.push_back(UplinkOutput::Job(job));
     }
@@ -181,7 +205,7 @@ impl Uplink {
             self.outputs.push_back(UplinkOutput::Overrun(lost));
         }
         self.look();
-        self.hear(HEAR_SAMPLES);
+        self.hear();
     }
 
     /// The oldest sample that is kept.
@@ -189,18 +213,48 @@ impl Uplink {
         self.position - self.sound.len() as u64
     }
 
-    /// Asks for the next piece of sound, if there are `least` samples of it and none is on its way.
-    fn hear(&mut self, least: u64) {
+    /// Asks for the next piece of sound, if there are [`HEAR_SAMPLES`] of it and none is on its way.
+    fn hear(&mut self) {
+        if self.hearing.as_ref().is_some_and(|hearing| hearing.asked == 0) {
+            self.ask_sound(HEAR_SAMPLES);
+        }
+    }
+
+    /// Asks for the sound that was not heard, if there are `least` samples of it.
+    fn ask_sound(&mut self, least: u64) {
         let (first, position, end) = (self.first(), self.position, self.speech.1);
         let Some(hearing) = &mut self.hearing else { return };
         let to = end.unwrap_or(position).min(position);
-        if hearing.busy || to < hearing.next + least.max(1) {
+        if to < hearing.next + least {
             return;
         }
         let samples = self.sound.range((hearing.next - first) as usize..(to - first) as usize).copied().collect();
-        (hearing.next, hearing.busy) = (to, true);
+        hearing.next = to;
+        hearing.asked += 1;
         let stream = hearing.stream;
         self.job(Job::Hear { stream, samples });
+    }
+
+    /// Asks for the rest of the speech and for what its end would be, if a tail is wanted and no more than `busy` jobs are
+    /// on their way.
+    fn hear_tail(&mut self, busy: u32) {
+        let Some(hearing) = self.hearing.as_mut().filter(|hearing| hearing.asked <= busy) else { return };
+        let stream = hearing.stream;
+        let Some(tail) = hearing.tail.as_mut().filter(|tail| !tail.asked) else { return };
+        tail.asked = true;
+        let attempt = tail.attempt;
+        self.ask_sound(1);
+        if let Some(hearing) = &mut self.hearing {
+            hearing.asked += 1;
+        }
+        self.job(Job::HearTail { stream, attempt });
+    }
+
+    /// The turn machine has ended the open turn: its end can wait no longer.
+    fn hear_end(&mut self) {
+        if self.hearing.as_ref().and_then(|hearing| hearing.tail.as_ref()).is_some_and(|tail| tail.over) {
+            self.hear_tail(u32::MAX);
+        }
     }
 
     fn turn(&mut self, output: TurnOutput) {
@@ -223,16 +277,17 @@ impl Uplink {
         let stream = HearingId(self.streams);
         self.streams += 1;
         let next = self.speech.0.max(self.first()).min(self.position);
-        self.hearing = Some(Hearing { turn, stream, spans: 1, next, busy: false, seconds: VecDeque::new(), tail: None });
+        self.hearing = Some(Hearing { turn, stream, spans: 1, next, asked: 0, units: 0, seconds: VecDeque::new(), tail: None });
         if self.camera {
             let seen = self.sight.start_turn(self.now);
             self.choose(seen);
         }
-        self.hear(HEAR_SAMPLES);
+        self.hear();
     }
 
     /// The open turn is over: what is heard from here on belongs to nobody. A tail on its way is still told.
     fn stop(&mut self) {
+        self.hear_end();
         if let Some(hearing) = self.hearing.take() {
             self.job(Job::HearEnd(hearing.stream));
             if hearing.tail.as_ref().is_some_and(|tail| tail.over && !tail.told) {
@@ -254,21 +309,18 @@ impl Uplink {
                 self.stop();
             }
         } else {
-            hearing.tail = Some(Tail { attempt, unit: None, told: false, over });
-            let stream = hearing.stream;
+            hearing.tail = Some(Tail { attempt, unit: None, asked: false, told: false, over });
             self.look();
-            if let Some(pictures) = self.sight.tail().filter(|_| self.camera) {
+            if let Some(pictures) = self.sight.tail().filter(|_| self.camera)
+                && self.may_see()
+            {
                 let unit = self.see(pictures, Purpose::Tail(attempt));
                 if let Some(tail) = self.hearing.as_mut().and_then(|hearing| hearing.tail.as_mut()) {
                     tail.unit = Some(unit);
                 }
             }
-            // Jobs are done in order: the rest of the speech may be asked for while a piece of it is on its way.
-            if let Some(hearing) = &mut self.hearing {
-                hearing.busy = false;
-            }
-            self.hear(1);
-            self.job(Job::HearTail { stream, attempt });
+            // Jobs are done in order: this may be asked for while a piece is on its way. Behind an earlier guess's it waits.
+            self.hear_tail(1);
         }
     }
 
@@ -287,20 +339,32 @@ impl Uplink {
     fn choose(&mut self, seen: Vec<Seen>) {
         for seen in seen {
             match seen {
-                Seen::Sparse(shot) => {
+                Seen::Sparse(shot) if self.may_see() => {
                     let seen = SeenAs::Sparse { tenths: Session::tenths(shot.0) };
                     self.ask_picture(vec![shot.1], Purpose::Front(seen));
                 }
+                Seen::Sparse(_) => {}
                 Seen::Second(pictures) => {
                     let Some(turn) = self.hearing.as_ref().map(|hearing| hearing.turn) else { continue };
-                    let unit = pictures.map(|pictures| self.see(pictures, Purpose::Second(turn)));
+                    let unit = pictures.filter(|_| self.may_see()).map(|pictures| self.see(pictures, Purpose::Second(turn)));
                     if let Some(hearing) = &mut self.hearing {
+                        hearing.units += usize::from(unit.is_some());
                         hearing.seconds.push_back(Second { unit, encoded: unit.is_none() });
                     }
                     self.tell_seconds();
                 }
             }
         }
+    }
+
+    /// Whether one more picture of the camera is asked for: the accelerator must keep up, and the cluster keep them.
+    fn may_see(&mut self) -> bool {
+        let units = self.hearing.as_ref().map_or(0, |hearing| hearing.units);
+        let may = self.on_the_way.len() < PICTURES_ON_THE_WAY_MAX && units < TURN_PICTURES_MAX;
+        if !may {
+            self.outputs.push_back(UplinkOutput::Unseen);
+        }
+        may
     }
 
     fn see(&mut self, [first, second]: [Shot; 2], purpose: Purpose) -> (PictureId, SeenAs) {
@@ -316,10 +380,11 @@ impl Uplink {
         picture
     }
 
-    /// Says the seconds whose pictures are there, in order.
+    /// Says the seconds whose pictures are there, in order: those of the open turn when the turns before it were told.
     fn tell_seconds(&mut self) {
         let mut told = Vec::new();
-        for hearing in self.hearings() {
+        let behind = !self.endings.is_empty();
+        for hearing in self.endings.iter_mut().chain(self.hearing.as_mut().filter(|_| !behind)) {
             while hearing.seconds.front().is_some_and(|second| second.encoded) {
                 let unit = hearing.seconds.pop_front().and_then(|second| second.unit);
                 told.push(EdgeInput::Unit { turn: hearing.turn, unit });
@@ -332,23 +397,29 @@ impl Uplink {
         match result {
             JobResult::Heard { stream, embeddings } => {
                 let Some(hearing) = self.hearing.as_mut().filter(|hearing| hearing.stream == stream) else { return };
-                hearing.busy = false;
+                hearing.asked = hearing.asked.saturating_sub(1);
                 let turn = hearing.turn;
                 if let Some(embeddings) = embeddings {
                     self.say(EdgeInput::Audio { turn, embeddings });
                 }
-                self.hear(HEAR_SAMPLES);
+                self.hear_tail(0);
+                self.hear();
             }
             JobResult::HeardTail { stream, attempt, embeddings } => {
-                let tail = self.hearings().find(|hearing| hearing.stream == stream).and_then(|hearing| hearing.tail.as_mut());
-                let Some(tail) = tail.filter(|tail| tail.attempt == attempt && !tail.told) else { return };
-                tail.told = true;
-                let (unit, over) = (tail.unit, tail.over);
-                self.say(EdgeInput::Tail { attempt, audio: embeddings, unit });
-                self.endings.retain(|hearing| hearing.stream != stream);
-                if over && self.hearing.as_ref().is_some_and(|hearing| hearing.stream == stream) {
-                    self.stop();
+                let Some(hearing) = self.hearings().find(|hearing| hearing.stream == stream) else { return };
+                hearing.asked = hearing.asked.saturating_sub(1);
+                if let Some(tail) = hearing.tail.as_mut().filter(|tail| tail.attempt == attempt && tail.asked && !tail.told) {
+                    tail.told = true;
+                    let (unit, over) = (tail.unit, tail.over);
+                    self.say(EdgeInput::Tail { attempt, audio: embeddings, unit });
+                    self.endings.retain(|hearing| hearing.stream != stream);
+                    if over && self.hearing.as_ref().is_some_and(|hearing| hearing.stream == stream) {
+                        self.stop();
+                    }
+                    self.tell_seconds();
                 }
+                self.hear_tail(0);
+                self.hear();
             }
             JobResult::Seen { picture, embeddings } => self.seen(picture, embeddings),
             JobResult::Spoken { .. } => {}
@@ -398,11 +469,12 @@ impl Machine for Uplink {
         match input {
             UplinkInput::Hop(hop) => self.hop(&hop),
             UplinkInput::Voice(VoiceEvent::Started { at, .. }) => {
+                self.hear_end();
                 self.speech = (at, None);
                 if let Some(hearing) = &mut self.hearing {
                     hearing.spans = hearing.spans.saturating_add(1);
                 }
-                self.hear(HEAR_SAMPLES);
+                self.hear();
             }
             UplinkInput::Voice(VoiceEvent::Stopped { at, .. }) => self.speech.1 = Some(at),
             UplinkInput::Turn(output) => self.turn(output),
@@ -411,6 +483,8 @@ impl Machine for Uplink {
                 self.choose(seen);
             }
             UplinkInput::Camera(_) => {}
+            // More than wait for a turn would be forgotten anyway.
+            UplinkInput::Show(_) if self.on_the_way.len() >= SPARSE_PICTURES_MAX => self.outputs.push_back(UplinkOutput::Unseen),
             UplinkInput::Show(picture) => {
                 self.ask_picture(vec![picture], Purpose::Front(SeenAs::Still));
             }

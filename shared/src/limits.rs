@@ -34,6 +34,10 @@ pub const PICTURE_TOKENS_MAX: u32 = 1024;
 /// Bytes of one unit on the wire: a picture of 1024 vectors at the released width in bf16, and its frame.
 pub const UNIT_BYTES_MAX: usize = 16 << 20;
 
+/// Bytes of the first unit of a connection, of which nobody knows yet whether it has a token: two names of 256 bytes, a
+/// ticket and some numbers, many times over.
+pub const HELLO_BYTES_MAX: usize = 4 << 10;
+
 /// Frames in one speech message: four seconds.
 pub const SPEECH_FRAMES_MAX: usize = 64;
 
@@ -52,8 +56,15 @@ pub const REPLY_FRAMES_MAX: u32 = REPLY_STEPS_MAX;
 /// Sparse pictures that wait for the next turn: two minutes of silence (R6). More than that are forgotten, oldest first.
 pub const SPARSE_PICTURES_MAX: usize = 60;
 
-/// Pictures that a cluster keeps for a session before a turn is over: the sparse ones, and five minutes of speech.
-pub const PICTURES_KEPT_MAX: usize = SPARSE_PICTURES_MAX + 300;
+/// Seconds of a turn that are seen; those after them are heard only. A minute and a half of the released model's largest
+/// units leaves room in [`TURN_ROWS_MAX`] for five minutes of sound, so that a turn that does not end, as before a
+/// television, loses pictures and not words.
+pub const TURN_PICTURES_MAX: usize = 90;
+
+/// Pictures that a cluster keeps for a session before a turn is over: those in front of the turn and those that wait
+/// behind it, its own and its end's, and those of the next turn that come before its end was told: after an outage
+/// pictures are told first, and no session outlives a longer one.
+pub const PICTURES_KEPT_MAX: usize = 2 * SPARSE_PICTURES_MAX + TURN_PICTURES_MAX + 1 + (SESSION_KEPT.0 / 1_000_000) as usize;
 
 /// Positions that one turn of the user may take: five minutes of speech alone, or a minute and a half with pictures.
 pub const TURN_ROWS_MAX: u32 = 32_768;
@@ -62,7 +73,11 @@ pub const TURN_ROWS_MAX: u32 = 32_768;
 /// width, or ten of its largest pictures. Beyond, the session is given up, and the user told.
 pub const RESEND_BYTES_MAX: usize = 32 << 20;
 
-/// Messages that may wait for a picture to come.
+/// Bytes of an open turn that are kept, besides its pictures, to tell it again in a new session: what fits into its first
+/// connection. A longer turn is not told again, and the user is told so.
+pub const TURN_LOG_BYTES_MAX: usize = RESEND_BYTES_MAX;
+
+/// Messages that may wait for a picture to come; their bytes are limited by [`RESEND_BYTES_MAX`].
 pub const WAITING_MESSAGES_MAX: usize = 4096;
 
 /// Counted messages after which an acknowledgement is sent. Every message would double the traffic down.
@@ -81,4 +96,6 @@ pub const EGRESS_BYTES_MAX: usize = 64 << 10;
 pub const PLAYED_EVERY: u32 = 16;
 
 const _: () = assert!(UNIT_BYTES_MAX > EMBEDDINGS_MAX * 2 * 6144 + 64 && RESEND_BYTES_MAX >= 2 * UNIT_BYTES_MAX);
+const _: () = assert!(HELLO_BYTES_MAX > 4 * NAME_BYTES_MAX && HELLO_BYTES_MAX < UNIT_BYTES_MAX);
 const _: () = assert!(PICTURE_TOKENS_MAX as usize <= EMBEDDINGS_MAX && REPLY_STEPS_MAX as u64 <= NUMBER_MAX);
+const _: () = assert!(TURN_PICTURES_MAX * (288 + 16) + 300 * 1000 / 80 < TURN_ROWS_MAX as usize);

@@ -1,7 +1,8 @@
 //! One test per golden and device; the names come from the sidecars.
 //!
 //! A sidecar without a check, a check without its sidecar, and (in a build with wgpu) a machine without an adapter are
-//! failures. `portable` is the CPU with gradient tracking, which takes the paths that training and every other device take.
+//! failures. `portable` is the CPU with gradient tracking, which takes the paths that training takes and, where no gradient is written out,
+//! every other device.
 
 use std::process::ExitCode;
 

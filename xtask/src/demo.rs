@@ -114,7 +114,7 @@ impl Cluster {
         };
         let config = out.join("caracal.toml");
         let text = format!(
-            "model = {:?}\n[cluster]\naddress = \"localhost:{port}\"\nfingerprint = \"{fingerprint}\"\ntoken = {token:?}\n",
+            "model = {:?}\n[cluster]\naddress = \"127.0.0.1:{port}\"\nfingerprint = \"{fingerprint}\"\ntoken = {token:?}\n",
             model.display().to_string()
         );
         std::fs::write(&config, text).with_context(|| format!("{}: cannot be written", config.display()))?;

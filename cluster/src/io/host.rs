@@ -1,7 +1,8 @@
 //! The cluster's driver: one thread for the node, one for the engine; connections feed the first.
 //!
 //! Q5 and Q6. The inbox is bounded: when it is full, readers stop reading their streams, and QUIC makes the edges wait.
-//! What waits to be sent to an edge is counted in bytes; above a limit the node is told to pause that session's answer.
+//! What waits to be sent to an edge is counted in bytes; above a limit the node is told to pause that session's answer, and
+//! far above it the connection is hung up: acknowledgements go on while an answer pauses.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,7 +12,8 @@ use std::time::{Duration, Instant};
 
 use caracal_shared::limits::EGRESS_BYTES_MAX;
 use caracal_shared::machine::{Machine, Micros};
-use caracal_shared::wire::{ClusterMessage, Refusal, Wire};
+use caracal_shared::wire::{ClusterMessage, Reason, Refusal, Wire};
+use tokio::sync::Notify;
 use tokio::sync::mpsc::{Receiver, Sender, UnboundedReceiver, UnboundedSender, WeakSender, channel, unbounded_channel};
 
 use super::metrics::Metrics;
@@ -21,6 +23,9 @@ use crate::scheduler::StepPlan;
 
 /// Messages of all edges that wait for the node.
 const INBOX_MESSAGES: usize = 1024;
+/// Bytes that wait for one edge before it is hung up. What is sent again after a reconnect is little more than what pauses
+/// an answer; an edge that lets four times as much wait does not read.
+const OUTBOX_BYTES_MAX: usize = 4 * EGRESS_BYTES_MAX;
 /// Longest wait for something to happen.
 const IDLE_WAIT: Duration = Duration::from_secs(1);
 /// How long a shutdown waits for answers that are being heard.
@@ -65,6 +70,7 @@ pub struct Outbox {
     messages: UnboundedSender<Egress>,
     bytes: Arc<AtomicUsize>,
     full: Arc<AtomicBool>,
+    given_up: Arc<Notify>,
 }
 
 /// Its other end.
@@ -74,6 +80,7 @@ pub struct OutboxReader {
     messages: UnboundedReceiver<Egress>,
     bytes: Arc<AtomicUsize>,
     full: Arc<AtomicBool>,
+    given_up: Arc<Notify>,
     host: HostHandle,
 }
 
@@ -81,6 +88,11 @@ impl OutboxReader {
     /// The next thing to send.
     pub async fn next(&mut self) -> Option<Egress> {
         self.messages.recv().await
+    }
+
+    /// Ends when so much waits that nothing more of it is to be sent. For the one who sends.
+    pub async fn given_up(&self) {
+        self.given_up.notified().await;
     }
 
     /// What [`OutboxReader::next`] gave was sent.
@@ -126,8 +138,9 @@ impl HostHandle {
     pub fn outbox(&self, connection: ConnectionId) -> (Outbox, OutboxReader) {
         let (sender, messages) = unbounded_channel();
         let (bytes, full) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
-        let outbox = Outbox { messages: sender, bytes: bytes.clone(), full: full.clone() };
-        (outbox, OutboxReader { connection, messages, bytes, full, host: self.clone() })
+        let given_up = Arc::new(Notify::new());
+        let outbox = Outbox { messages: sender, bytes: bytes.clone(), full: full.clone(), given_up: given_up.clone() };
+        (outbox, OutboxReader { connection, messages, bytes, full, given_up, host: self.clone() })
     }
 }
 
@@ -223,7 +236,8 @@ impl State {
                     self.handle(NodeInput::Shutdown);
                 }
             }
-            self.metrics.queues(events.len(), &self.node);
+            let egress = self.outboxes.values().map(|outbox| outbox.bytes.load(Ordering::Acquire)).sum();
+            self.metrics.queues(events.len(), egress, &self.node);
             if let Some(stop) = stop
                 && (self.node.sessions().next().is_none() || Instant::now() >= stop)
             {
@@ -244,7 +258,9 @@ impl State {
                     let Some(outbox) = self.outboxes.get(&connection) else { continue };
                     let waiting = outbox.bytes.fetch_add(message.bytes(), Ordering::AcqRel) + message.bytes();
                     let _ = outbox.messages.send(Egress::Say(message));
-                    if waiting > EGRESS_BYTES_MAX && !outbox.full.swap(true, Ordering::AcqRel) {
+                    if waiting > OUTBOX_BYTES_MAX {
+                        self.give_up(connection);
+                    } else if waiting > EGRESS_BYTES_MAX && !outbox.full.swap(true, Ordering::AcqRel) {
                         full.push(connection);
                     }
                 }
@@ -254,13 +270,22 @@ impl State {
                     }
                 }
                 NodeOutput::Step(plan) => _ = self.plans.send(plan),
-                NodeOutput::Event(session, event) => {
-                    tracing::debug!(session_us = self.now().0, session = session.0, ?event);
-                    self.metrics.event(self.now(), session, event);
+                NodeOutput::Event(session, at, event) => {
+                    tracing::debug!(session_us = at.0, session = session.0, ?event);
+                    self.metrics.event(event);
                 }
                 NodeOutput::Refused(reason) => self.metrics.refused(reason),
             }
         }
         full.into_iter().for_each(|connection| self.handle(NodeInput::Egress(connection, true)));
+    }
+
+    /// An edge that does not read: a last word would wait behind all that it did not read.
+    fn give_up(&mut self, connection: ConnectionId) {
+        if let Some(outbox) = self.outboxes.remove(&connection) {
+            tracing::warn!(connection = connection.0, "an edge does not read; hung up");
+            self.metrics.refused(Reason::Busy);
+            outbox.given_up.notify_one();
+        }
     }
 }

@@ -1,17 +1,14 @@
 //! What operators watch: Prometheus text over HTTP.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
 use axum::http::header::CONTENT_TYPE;
 use axum::routing::get;
-use caracal_shared::machine::Micros;
 use caracal_shared::session::cluster::SessionEvent;
-use caracal_shared::turn::AttemptId;
 use caracal_shared::wire::Reason;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
@@ -23,9 +20,9 @@ use prometheus_client::registry::Registry;
 
 use crate::backbone::block_pool::PoolUsage;
 use crate::node::Node;
-use crate::scheduler::{SessionKey, StepPlan};
+use crate::scheduler::StepPlan;
 
-/// Bounds in seconds of the time to a first step and of an engine step: from a millisecond to what nobody waits for.
+/// Bounds in seconds of the times to a first step and to first speech, and of an engine step: from a millisecond to what nobody waits for.
 const SECONDS: [f64; 12] = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0];
 /// Bounds of the frames that are ready at an endpoint: none means that the user waits.
 const FRAMES: [f64; 8] = [0.0, 1.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0];
@@ -43,6 +40,7 @@ pub struct Metrics {
     connected: Gauge,
     inbox: Gauge,
     work: Gauge,
+    egress: Gauge,
     blocks_used: Gauge,
     blocks_free: Gauge,
     turns: Counter,
@@ -54,13 +52,11 @@ pub struct Metrics {
     refused: Family<Why, Counter>,
     first_step: Histogram,
     ready_frames: Histogram,
-    endpoint_to_frame: Histogram,
+    first_speech: Histogram,
     step: Histogram,
     rows: Counter,
     bytes_in: Counter<u64, AtomicU64>,
     bytes_out: Counter<u64, AtomicU64>,
-    /// Answers whose endpoint came before their first frames.
-    waiting: Mutex<BTreeMap<SessionKey, (AttemptId, Micros)>>,
 }
 
 impl Default for Metrics {
@@ -72,6 +68,7 @@ impl Default for Metrics {
             connected: Gauge::default(),
             inbox: Gauge::default(),
             work: Gauge::default(),
+            egress: Gauge::default(),
             blocks_used: Gauge::default(),
             blocks_free: Gauge::default(),
             turns: Counter::default(),
@@ -83,18 +80,18 @@ impl Default for Metrics {
             refused: Family::default(),
             first_step: histogram(&SECONDS),
             ready_frames: histogram(&FRAMES),
-            endpoint_to_frame: histogram(&SECONDS),
+            first_speech: histogram(&SECONDS),
             step: histogram(&SECONDS),
             rows: Counter::default(),
             bytes_in: Counter::default(),
             bytes_out: Counter::default(),
-            waiting: Mutex::default(),
             registry: Registry::default(),
         };
         registry.register("sessions", "Sessions that are kept", metrics.sessions.clone());
         registry.register("sessions_connected", "Sessions with a connection", metrics.connected.clone());
         registry.register("inbox_messages", "Messages that wait for the node", metrics.inbox.clone());
         registry.register("work_waiting", "Works that wait for the engine", metrics.work.clone());
+        registry.register("egress_bytes", "Bytes that wait to be sent to edges", metrics.egress.clone());
         registry.register("kv_blocks_used", "Cache blocks that sessions hold", metrics.blocks_used.clone());
         registry.register("kv_blocks_free", "Cache blocks that are free", metrics.blocks_free.clone());
         registry.register("turns", "Turns that began", metrics.turns.clone());
@@ -107,9 +104,9 @@ impl Default for Metrics {
         registry.register("first_step_seconds", "From the end of input to the first step of an answer", metrics.first_step.clone());
         registry.register("endpoint_ready_frames", "Frames that were ready when the turn ended", metrics.ready_frames.clone());
         registry.register(
-            "endpoint_to_step_seconds",
-            "From the end of the turn to the first step, where none was ready (t4 to sound, the cluster's part)",
-            metrics.endpoint_to_frame.clone(),
+            "endpoint_to_speech_seconds",
+            "From the end of the turn to the first speech that is sent, 0 where the guess had sent some (t4 to sound, the cluster's part)",
+            metrics.first_speech.clone(),
         );
         registry.register("step_seconds", "Time of an engine step", metrics.step.clone());
         registry.register("rows", "Rows that went through the engine", metrics.rows.clone());
@@ -128,8 +125,7 @@ impl Metrics {
         text
     }
 
-    pub(super) fn event(&self, now: Micros, session: SessionKey, event: SessionEvent) {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+    pub(super) fn event(&self, event: SessionEvent) {
         match event {
             SessionEvent::TurnStarted => {
                 self.turns.inc();
@@ -138,23 +134,12 @@ impl Metrics {
             SessionEvent::AnswerStarted(_) => {
                 self.answers.inc();
             }
-            SessionEvent::FirstStep(attempt, after) => {
-                self.first_step.observe(after.0 as f64 / 1e6);
-                if let Some((of, since)) = waiting.remove(&session)
-                    && of == attempt
-                {
-                    self.endpoint_to_frame.observe((now.0 - since.0) as f64 / 1e6);
-                }
-            }
+            SessionEvent::FirstStep(_, after) => self.first_step.observe(after.0 as f64 / 1e6),
+            SessionEvent::FirstSpeech(_, after) => self.first_speech.observe(after.0 as f64 / 1e6),
             SessionEvent::RolledBack(_) => {
                 self.rollbacks.inc();
             }
-            SessionEvent::Endpoint(attempt, frames) => {
-                self.ready_frames.observe(f64::from(frames));
-                if frames == 0 {
-                    waiting.insert(session, (attempt, now));
-                }
-            }
+            SessionEvent::Endpoint(_, frames) => self.ready_frames.observe(f64::from(frames)),
             SessionEvent::BargedIn(_) => {
                 self.barge_ins.inc();
             }
@@ -179,8 +164,9 @@ impl Metrics {
         self.blocks_free.set(usage.free as i64);
     }
 
-    pub(super) fn queues(&self, inbox: usize, node: &Node) {
+    pub(super) fn queues(&self, inbox: usize, egress: usize, node: &Node) {
         self.inbox.set(inbox as i64);
+        self.egress.set(egress as i64);
         self.work.set(node.scheduler().waiting() as i64);
         self.sessions.set(node.sessions().count() as i64);
         self.connected.set(node.sessions().filter(|(_, _, connected)| *connected).count() as i64);

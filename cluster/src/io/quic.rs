@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use caracal_shared::limits::UNIT_BYTES_MAX;
+use caracal_shared::limits::{HELLO_BYTES_MAX, UNIT_BYTES_MAX};
 use caracal_shared::machine::Micros;
 use caracal_shared::wire::{
     ClusterMessage, EdgeMessage, Reason, Refusal, TICKET_BYTES, Ticket, UnitReader, VisionMessage, Wire, write_unit,
@@ -27,6 +27,10 @@ const HELLO_PATIENCE: Duration = Duration::from_secs(5);
 const LAST_WORD_PATIENCE: Duration = Duration::from_secs(1);
 /// Silence after which a connection is lost. Edges give a sign of life far more often.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
+/// Bytes that a connection may have under way before it is welcomed: its Hello, on all its streams together.
+const STRANGER_WINDOW: VarInt = VarInt::from_u32(2 * HELLO_BYTES_MAX as u32);
+/// Bytes afterwards: a picture and the sound beside it, and not a unit more than one reader takes at a time.
+const EDGE_WINDOW: VarInt = VarInt::from_u32(2 * UNIT_BYTES_MAX as u32);
 /// Bytes that one read takes.
 const READ_BYTES: usize = 64 << 10;
 /// Connections of one address at once and a second: a household behind one address, not a flood.
@@ -66,10 +70,7 @@ impl QuicServer {
         let mut transport = TransportConfig::default();
         transport.max_idle_timeout(IDLE_TIMEOUT.try_into().ok());
         transport.max_concurrent_bidi_streams(1u8.into()).max_concurrent_uni_streams(1u8.into());
-        // A picture and the sound beside it, and not a unit more than one reader takes at a time.
-        transport
-            .receive_window(VarInt::from_u32(2 * UNIT_BYTES_MAX as u32))
-            .stream_receive_window(VarInt::from_u32(UNIT_BYTES_MAX as u32));
+        transport.receive_window(STRANGER_WINDOW).stream_receive_window(VarInt::from_u32(UNIT_BYTES_MAX as u32));
         let mut config = ServerConfig::with_crypto(Arc::new(credentials.server().map_err(ServeError::Tls)?));
         config.transport_config(Arc::new(transport)).max_incoming(HANDSHAKES_MAX);
         let endpoint = Endpoint::server(config, address).map_err(|source| ServeError::Listen { address, source })?;
@@ -115,7 +116,7 @@ async fn serve(incoming: Incoming, id: ConnectionId, host: HostHandle) {
     let greeting = tokio::time::timeout(HELLO_PATIENCE, async {
         let (send, mut receive) = connection.accept_bi().await.map_err(|e| e.to_string())?;
         let mut reader = UnitReader::default();
-        let first = next::<EdgeMessage>(&mut receive, &mut reader, &host).await;
+        let first = next::<EdgeMessage>(&mut receive, &mut reader, HELLO_BYTES_MAX, &host).await;
         Ok::<_, String>((send, receive, reader, first))
     });
     let (mut send, receive, reader, first) = match greeting.await {
@@ -145,31 +146,38 @@ async fn carry(
     id: ConnectionId,
     host: HostHandle,
     (send, receive, reader): (SendStream, RecvStream, UnitReader),
-    outbox: OutboxReader,
+    mut outbox: OutboxReader,
 ) {
-    let pictures = tokio::spawn(read_pictures(connection.clone(), id, host.clone()));
-    let control = tokio::spawn(read_control(connection.clone(), receive, reader, id, host.clone()));
-    write(&connection, send, outbox, &host).await;
+    let first = outbox.next().await;
+    // Until the node has welcomed it, it may be anyone: nothing more is read of it.
+    let welcomed = matches!(first, Some(Egress::Say(_)));
+    let readers = welcomed.then(|| {
+        connection.set_receive_window(EDGE_WINDOW);
+        let pictures = tokio::spawn(read_pictures(connection.clone(), id, host.clone()));
+        [pictures, tokio::spawn(read_control(connection.clone(), receive, reader, id, host.clone()))]
+    });
+    write(&connection, send, first, outbox, &host).await;
     connection.close(VarInt::from_u32(0), b"over");
-    for task in [pictures, control] {
+    for task in readers.into_iter().flatten() {
         task.abort();
         let _ = task.await;
     }
     host.tell(HostEvent::Node(NodeInput::Disconnect(id))).await;
 }
 
-async fn write(connection: &Connection, mut send: SendStream, mut outbox: OutboxReader, host: &HostHandle) {
+/// Sends `egress` and what follows it.
+async fn write(connection: &Connection, mut send: SendStream, mut egress: Option<Egress>, mut outbox: OutboxReader, host: &HostHandle) {
     let mut bytes = Vec::new();
     loop {
-        let egress = tokio::select! {
-            egress = outbox.next() => egress,
-            _ = connection.closed() => return,
-        };
         match egress {
             Some(Egress::Say(message)) => {
                 bytes.clear();
                 write_unit(&message, &mut bytes);
-                if send.write_all(&bytes).await.is_err() {
+                let written = tokio::select! {
+                    written = send.write_all(&bytes) => written.is_ok(),
+                    () = outbox.given_up() => false,
+                };
+                if !written {
                     return;
                 }
                 host.metrics().sent(bytes.len());
@@ -178,6 +186,10 @@ async fn write(connection: &Connection, mut send: SendStream, mut outbox: Outbox
             Some(Egress::Hangup(Some(refusal))) => return say_last(connection, &mut send, refusal).await,
             Some(Egress::Hangup(None)) | None => return,
         }
+        egress = tokio::select! {
+            egress = outbox.next() => egress,
+            _ = connection.closed() => return,
+        };
     }
 }
 
@@ -196,7 +208,7 @@ async fn say_last(connection: &Connection, send: &mut SendStream, refusal: Refus
 
 async fn read_control(connection: Connection, mut receive: RecvStream, mut reader: UnitReader, id: ConnectionId, host: HostHandle) {
     loop {
-        match next::<EdgeMessage>(&mut receive, &mut reader, &host).await {
+        match next::<EdgeMessage>(&mut receive, &mut reader, UNIT_BYTES_MAX, &host).await {
             Ok(Some(message)) => host.tell(HostEvent::Node(NodeInput::Control(id, message))).await,
             Ok(None) => break,
             Err(problem) => return garbage(id, &host, &connection, problem).await,
@@ -209,7 +221,7 @@ async fn read_pictures(connection: Connection, id: ConnectionId, host: HostHandl
     let Ok(mut receive) = connection.accept_uni().await else { return };
     let mut reader = UnitReader::default();
     loop {
-        match next::<VisionMessage>(&mut receive, &mut reader, &host).await {
+        match next::<VisionMessage>(&mut receive, &mut reader, UNIT_BYTES_MAX, &host).await {
             Ok(Some(message)) => host.tell(HostEvent::Node(NodeInput::Vision(id, message))).await,
             Ok(None) => return,
             Err(problem) => return garbage(id, &host, &connection, problem).await,
@@ -225,11 +237,11 @@ async fn garbage(id: ConnectionId, host: &HostHandle, connection: &Connection, p
     }
 }
 
-/// The next unit of a stream; `None` at its end.
-async fn next<M: Wire>(stream: &mut RecvStream, reader: &mut UnitReader, host: &HostHandle) -> Result<Option<M>, String> {
+/// The next unit of a stream, of so many bytes at most; `None` at its end.
+async fn next<M: Wire>(stream: &mut RecvStream, reader: &mut UnitReader, bytes_max: usize, host: &HostHandle) -> Result<Option<M>, String> {
     let mut bytes = vec![0; READ_BYTES];
     loop {
-        if let Some(message) = reader.next_unit().map_err(|e| e.to_string())? {
+        if let Some(message) = reader.next_unit_within(bytes_max).map_err(|e| e.to_string())? {
             return Ok(Some(message));
         }
         match stream.read(&mut bytes).await.map_err(|e| e.to_string())? {

@@ -4,8 +4,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::mpsc::channel;
 
 use anyhow::{Context, Result};
+use caracal_edge::io::signals::on_stop;
 use caracal_edge::settings::{print, read_file};
 use caracal_kernels::choose_device;
 use tracing_subscriber::EnvFilter;
@@ -28,9 +30,9 @@ Examples:
   caracal-cluster serve --model DIR --listen 0.0.0.0:4433 --metrics 127.0.0.1:9464 --sessions 8
   caracal-cluster serve --print-config > caracal-cluster.toml
 
-At the first start a certificate and a device token are made in the state folder. Copy the fingerprint and the token that
-are printed into each edge's configuration (cluster.fingerprint, cluster.token).
-Ctrl-C lets answers that are being heard end, then stops; a second one stops at once.
+At the first start a certificate and a device token are made in the state folder. Copy the fingerprint that is printed, and
+a token out of the file that is named beside it, into each edge's configuration (cluster.fingerprint, cluster.token).
+Ctrl-C or SIGTERM lets answers that are being heard end, for ten seconds at most, then stops; a second one stops at once.
 Exit codes: 0 stopped, 1 failed, 2 wrong arguments.")]
 pub struct Arguments {
     /// Configuration file; without it `caracal-cluster.toml` of this folder if there is one, else the defaults.
@@ -105,6 +107,8 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().context("no runtime")?;
     let metrics = Arc::new(Metrics::default());
     let mut host = Host::start(node, executor, metrics.clone()).context("no thread")?;
+    let (asked, stop) = channel();
+    on_stop(move || _ = asked.send(())).context("no signals")?;
     let server = runtime.block_on(async {
         let server = QuicServer::start(config.listen.parse()?, &credentials, host.handle().clone())?;
         println!("listening on {} (UDP), on {}", server.address()?, chosen.name);
@@ -117,13 +121,9 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         println!("token file  {}", config.state.join("tokens").display());
         anyhow::Ok(server)
     })?;
-    runtime.block_on(async { tokio::signal::ctrl_c().await }).context("no signals")?;
+    // It fails when the one who sends is gone, and then nobody else could stop the host.
+    let _ = stop.recv();
     eprintln!("caracal-cluster: stopping when answers have ended; Ctrl-C again stops at once");
-    runtime.spawn(async {
-        if tokio::signal::ctrl_c().await.is_ok() {
-            std::process::exit(130);
-        }
-    });
     host.shut_down();
     runtime.block_on(server.close());
     Ok(ExitCode::SUCCESS)

@@ -40,6 +40,9 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let mut config = arguments.options.read()?;
     prepare(&mut config, &arguments.talk)?;
     let chosen = choose_device(config.compute.into());
+    if let Some(why) = &chosen.fallback {
+        eprintln!("caracal-cluster: {why}");
+    }
     let ClusterConfig { block_tokens, context, .. } = ClusterConfig::default();
     let capacity = Capacity::of(1, block_tokens as usize, context as usize);
     let (node, executor) = load(&config.model, &chosen.device, vec![TOKEN.into()], capacity, context as usize)?;

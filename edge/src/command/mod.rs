@@ -9,7 +9,7 @@
 //! | [`doctor`] | `doctor`: what works and what does not |
 //! | [`config`] | `config`: check a configuration file, or print every default |
 //! | [`media`] | the sources and the sink of a conversation, opened |
-//! | [`paint`] | colours, on a terminal only |
+//! | [`screen`], [`paint`] | where a person reads; colours, on a terminal only |
 
 pub mod config;
 pub mod doctor;
@@ -18,4 +18,5 @@ pub mod media;
 pub mod options;
 pub mod paint;
 pub mod run;
+pub mod screen;
 pub mod talk;

@@ -11,8 +11,17 @@ pub struct Paint {
 impl Paint {
     /// For standard output: colours if a person sees them and has not asked for none (`NO_COLOR`).
     pub fn for_stdout() -> Self {
+        Self::for_stream(&std::io::stdout())
+    }
+
+    /// The same for standard error.
+    pub fn for_stderr() -> Self {
+        Self::for_stream(&std::io::stderr())
+    }
+
+    fn for_stream(stream: &impl IsTerminal) -> Self {
         let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-        Self { coloured: wanted && std::io::stdout().is_terminal() }
+        Self { coloured: wanted && stream.is_terminal() }
     }
 
     /// Never colours.

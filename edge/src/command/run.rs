@@ -11,6 +11,7 @@ use super::talk::{TalkOptions, prepare, talk};
 use crate::config::ClusterLink;
 use crate::io::quic::{QuicDoor, QuicSettings};
 use crate::io::trust::{Trust, TrustError};
+use crate::token::first_token;
 
 /// Hear, see and speak with a cluster.
 #[derive(clap::Args, Debug)]
@@ -23,6 +24,7 @@ Examples:
 
 The cluster, its fingerprint and the device token stand in the configuration: `caracal config --print`.
 A session goes on after a lost connection; with --ticket FILE also after a restart of this program.
+With --answer - all text goes to standard error. Ctrl-C says goodbye and leaves whole files; again, it ends at once.
 Exit codes: 0 the conversation ended, 1 failed or answered otherwise than the script says, 2 wrong arguments.")]
 pub struct Arguments {
     #[command(flatten)]
@@ -34,7 +36,7 @@ pub struct Arguments {
 /// Talks until the sound has ended and the last answer was heard.
 ///
 /// # Errors
-/// When the configuration, the model, the sound or the voice model cannot be used.
+/// When the configuration, the model, the sound or the voice model cannot be used, or the cluster refuses this device.
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let mut config = arguments.options.read()?;
     prepare(&mut config, &arguments.talk)?;
@@ -62,6 +64,6 @@ fn quic_settings(link: &ClusterLink) -> Result<QuicSettings, TrustError> {
 fn read_token(link: &ClusterLink) -> Result<String> {
     let file = link.token.as_deref().context("no device token: name its file with cluster.token in the configuration")?;
     let text = std::fs::read_to_string(file).with_context(|| format!("{}: cannot be read; correct cluster.token", file.display()))?;
-    // The cluster's own file may hold several; a device has one.
-    Ok(text.lines().next().unwrap_or_default().trim().to_string())
+    let token = first_token(&text).with_context(|| format!("{}: holds no token; copy one from the cluster", file.display()))?;
+    Ok(token.to_string())
 }

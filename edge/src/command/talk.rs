@@ -1,6 +1,5 @@
 //! One conversation at a terminal, through any door: what `caracal run` and `caracal-cluster local` share.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,12 +17,13 @@ use tracing_subscriber::EnvFilter;
 
 use super::media::{self, AnySource};
 use super::options::MediaOptions;
-use super::paint::Paint;
+use super::screen::Screen;
 use crate::config::{ClusterLink, EdgeConfig, EmbeddingCut, EmbeddingPrecision, PaceChoice};
 use crate::conversation::{Settings, Story};
 use crate::io::door::{Dial, Door, DoorEvent};
 use crate::io::driver::{AcceleratorThread, Driver, DriverSettings, Event};
 use crate::io::script::{Cue, Script};
+use crate::io::signals::on_stop;
 use crate::io::{Clock, Hop, NoSpeaker, Shot, SileroState, SileroVad, Sink, Timed, VadFiles, WavSink};
 use crate::live;
 use crate::timeline::{Timeline, draw, draw_turn, turn_times};
@@ -65,11 +65,11 @@ pub fn prepare(config: &mut EdgeConfig, options: &TalkOptions) -> Result<()> {
     Ok(())
 }
 
-/// Talks until the sound or the script has ended and the last answer was heard. Fails where a script knows an answer and
-/// another one came.
+/// Talks until the sound or the script has ended and the last answer was heard, or the process is asked to stop. Fails
+/// where a script knows an answer and another one came.
 ///
 /// # Errors
-/// When the model, the sound, the voice model or the door cannot be used.
+/// When the model, the sound, the voice model or the door cannot be used, or the cluster refuses this device for good.
 pub fn talk<D: Door>(config: &EdgeConfig, options: &TalkOptions, token: String, open: impl FnOnce(Told) -> Result<D>) -> Result<ExitCode> {
     let device = choose_device(config.compute.into());
     let (cut, precision) = agreed(&config.cluster);
@@ -89,6 +89,8 @@ pub fn talk<D: Door>(config: &EdgeConfig, options: &TalkOptions, token: String, 
     let door = open(Box::new(move |dial, event| {
         let _ = told.lock().unwrap_or_else(PoisonError::into_inner).send(Event::Door(dial, event));
     }))?;
+    let screen = Screen::beside(config.media.answer.as_deref());
+    let leaver = events.clone();
     let (cue, ended) = (Cue::default(), Arc::new(AtomicBool::new(false)));
     let (clock, sink) = match performance {
         Some(performance) => {
@@ -96,7 +98,7 @@ pub fn talk<D: Door>(config: &EdgeConfig, options: &TalkOptions, token: String, 
             let clock = Clock::start();
             let (cue, ended, turns) = (cue.clone(), ended.clone(), script.clone().unwrap_or_default().turns);
             let played = move |index: Option<usize>| match index.map(|index| &turns[index]) {
-                Some(turn) => announce(clock.now(), &turn.says, turn.picture.as_deref()),
+                Some(turn) => announce(screen, clock.now(), &turn.says, turn.picture.as_deref()),
                 None => ended.store(true, Ordering::Relaxed),
             };
             spawn("caracal-script", move || performance.play(clock, &cue, |event| events.send(event).is_ok(), played))?;
@@ -119,7 +121,7 @@ pub fn talk<D: Door>(config: &EdgeConfig, options: &TalkOptions, token: String, 
         ticket_file: options.ticket.clone(),
         timeline: options.timeline.is_some(),
     };
-    let mut teller = Teller { paint: Paint::for_stdout(), held: String::new(), heard: None };
+    let mut teller = Teller { screen, held: String::new(), heard: None };
     let heard = cue.clone();
     let observer = Box::new(move |at: Micros, story: &Story| {
         if let Story::FirstSound(_) = story {
@@ -129,26 +131,30 @@ pub fn talk<D: Door>(config: &EdgeConfig, options: &TalkOptions, token: String, 
     });
     let sink = sink.unwrap_or_else(|| Box::new(NoSpeaker(speaker_rate)));
     let mut driver = Driver::start(settings, voice, thread, door, sink, received, observer, clock, true);
-    driver.run_with(|driver| {
+    // Who is asked to stop says goodbye: the session ends at once, and the file of the answers is whole.
+    on_stop(move || _ = leaver.send(Event::Leave)).context("no thread for signals")?;
+    let talked = driver.run_with(|driver| {
         let idle = driver.conversation().state() == TurnState::Idle;
         cue.idle(driver.now(), idle);
         idle && ended.load(Ordering::Relaxed)
-    })?;
+    });
     cue.end();
     let exchanges: Vec<Exchange> = driver.conversation().transcript().exchanges().cloned().collect();
-    let timeline = driver.finish(options.ticket.is_some())?;
-    println!();
+    let finished = driver.finish(options.ticket.is_some());
+    // What ended the conversation matters more than what its end met.
+    talked?;
+    let timeline = finished?;
+    screen.show("\n");
     if let Some((file, timeline)) = options.timeline.as_deref().zip(timeline) {
         let named = options.script.as_deref().or(config.media.sound.as_deref()).and_then(Path::file_stem);
         let title = named.map_or("conversation".into(), |name| name.to_string_lossy());
-        write_timeline(&timeline, file, &title)?;
+        write_timeline(screen, &timeline, file, &title)?;
     }
-    Ok(script.map_or(ExitCode::SUCCESS, |script| compare(&script, &exchanges)))
+    Ok(script.map_or(ExitCode::SUCCESS, |script| compare(screen, &script, &exchanges)))
 }
 
 /// Says of each answer that the script knows whether it came.
-fn compare(script: &Script, exchanges: &[Exchange]) -> ExitCode {
-    let paint = Paint::for_stdout();
+fn compare(screen: Screen, script: &Script, exchanges: &[Exchange]) -> ExitCode {
     let known = script.turns.iter().filter(|turn| turn.answer.is_some()).count();
     let mut right = 0;
     for (index, turn) in script.turns.iter().enumerate() {
@@ -161,17 +167,17 @@ fn compare(script: &Script, exchanges: &[Exchange]) -> ExitCode {
         };
         right += usize::from(as_expected);
         if !as_expected {
-            println!("{} turn {}: expected `{want}`, got `{got}`", paint.bold("✗"), index + 1);
+            screen.show(&format!("{} turn {}: expected `{want}`, got `{got}`\n", screen.paint.bold("✗"), index + 1));
         }
     }
     if known > 0 {
-        println!("{right} of {known} answers as expected");
+        screen.show(&format!("{right} of {known} answers as expected\n"));
     }
     if right == known { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// Draws the session into `file` and each turn into `file-N.svg`, and prints what the user waited for.
-fn write_timeline(timeline: &Timeline, file: &Path, title: &str) -> Result<()> {
+fn write_timeline(screen: Screen, timeline: &Timeline, file: &Path, title: &str) -> Result<()> {
     let write =
         |file: &Path, picture: String| std::fs::write(file, picture).with_context(|| format!("{}: cannot be written", file.display()));
     write(file, draw(timeline, title))?;
@@ -183,9 +189,9 @@ fn write_timeline(timeline: &Timeline, file: &Path, title: &str) -> Result<()> {
         }
         let latencies = times.latencies().into_iter().filter_map(|(name, time)| Some((name, time?)));
         let waits: Vec<String> = latencies.map(|(name, time)| format!("{name} {:.0} ms", time.0 as f64 / 1e3)).collect();
-        println!("turn {}: {}", index + 1, waits.join(", "));
+        screen.show(&format!("turn {}: {}\n", index + 1, waits.join(", ")));
     }
-    println!("wrote {} and a picture of each turn beside it", file.display());
+    screen.show(&format!("wrote {} and a picture of each turn beside it\n", file.display()));
     Ok(())
 }
 
@@ -256,23 +262,28 @@ fn see(mut pictures: AnySource<Shot>, events: Sender<Event>) -> Result<()> {
 }
 
 /// What a script's user does.
-fn announce(at: Micros, says: &str, picture: Option<&Path>) {
-    let paint = Paint::for_stdout();
+fn announce(screen: Screen, at: Micros, says: &str, picture: Option<&Path>) {
+    let paint = screen.paint;
     let shown = picture.and_then(Path::file_name).map(|name| format!("  [shows {}]", name.to_string_lossy())).unwrap_or_default();
-    println!("\n{:9.3} s  {} {says}{}", at.0 as f64 / 1e6, paint.green("you:"), paint.dim(&shown));
+    screen.show(&format!("{}{} {says}{}\n", moment(at), paint.green("you:"), paint.dim(&shown)));
+}
+
+/// A new line with its time.
+fn moment(at: Micros) -> String {
+    format!("\n{:9.3} s  ", at.0 as f64 / 1e6)
 }
 
 /// What a person reads on the terminal while it happens. The text of a guess is held until the guess is heard.
 struct Teller {
-    paint: Paint,
+    screen: Screen,
     held: String,
     heard: Option<AttemptId>,
 }
 
 impl Teller {
     fn tell(&mut self, at: Micros, story: &Story) {
-        let line = |text: &str| println!("\n{:9.3} s  {text}", at.0 as f64 / 1e6);
-        let paint = self.paint;
+        let line = |text: &str| self.screen.show(&format!("{}{text}\n", moment(at)));
+        let paint = self.screen.paint;
         match story {
             Story::TurnStarted(_) => line(&paint.dim("hears you")),
             Story::TurnCancelled(_) => line(&paint.dim("that was no speech")),
@@ -280,16 +291,15 @@ impl Teller {
             Story::RolledBack(_) => line(&paint.dim("you go on: the answer that was being made is taken back")),
             Story::Endpoint { attempt, .. } => {
                 self.heard = Some(*attempt);
-                print!("\n{:9.3} s  {} {}", at.0 as f64 / 1e6, paint.green("caracal:"), std::mem::take(&mut self.held));
+                let held = std::mem::take(&mut self.held);
+                self.screen.show(&format!("{}{} {held}", moment(at), paint.green("caracal:")));
             }
             Story::BargedIn(..) => line(&paint.bold("you interrupt")),
             Story::Notice(_, text) => line(&paint.bold(text)),
-            Story::Caption(attempt, text) if self.heard == Some(*attempt) => print!("{text}"),
+            Story::Caption(attempt, text) if self.heard == Some(*attempt) => self.screen.show(text),
             Story::Caption(_, text) => self.held.push_str(text),
-            Story::ReplyEnded(_) => println!(),
+            Story::ReplyEnded(_) => self.screen.show("\n"),
             _ => {}
         }
-        // A terminal that is gone reads nothing.
-        let _ = std::io::stdout().flush();
     }
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 use super::Check;
 use crate::config::{ClusterLink, EdgeConfig};
 use crate::io::link_probe::probe;
+use crate::token::first_token;
 
 /// Fewest letters of a token that nobody can guess: 128 bits in hexadecimal.
 const TOKEN_LETTERS_MIN: usize = 32;
@@ -34,7 +35,7 @@ fn token_file(file: &Path) -> Check {
     }
     let letters = match std::fs::read_to_string(file) {
         Err(error) => return Check::problem(format!("{name}: cannot be read: {error}"), "Correct `cluster.token`."),
-        Ok(text) => text.trim().len(),
+        Ok(text) => first_token(&text).unwrap_or_default().len(),
     };
     if letters < TOKEN_LETTERS_MIN {
         let found = format!("{name}: {letters} letters, expected at least {TOKEN_LETTERS_MIN}");
@@ -96,6 +97,8 @@ mod tests {
         assert_eq!(token_file(&file).verdict, Verdict::Problem, "missing");
         assert_eq!(token_file(&folder).verdict, Verdict::Problem, "a folder");
         std::fs::write(&file, "short\n").expect("room");
+        assert!(token_file(&file).found.contains("5 letters"));
+        std::fs::write(&file, "short # the kitchen's, and a remark that is no part of the token\n").expect("room");
         assert!(token_file(&file).found.contains("5 letters"));
         std::fs::write(&file, "0123456789abcdef0123456789abcdef\n").expect("room");
         #[cfg(unix)]

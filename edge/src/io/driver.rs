@@ -2,7 +2,7 @@
 //!
 //! Three threads: this one runs the machines and the voice network, one the accelerator, one the network; sources have
 //! their own. Nothing here decides anything. Every queue between threads is bounded by what the machines let on the way:
-//! one piece of sound, the pictures of a second, one piece of speech.
+//! of sound a piece, the rest of a turn and its end; of pictures three and those that the user shows; one piece of speech.
 
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -10,11 +10,12 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use caracal_shared::machine::{Machine, Micros};
-use caracal_shared::wire::{Hello, Model, TICKET_BYTES, Ticket, VERSION};
+use caracal_shared::wire::{Hello, Model, Refusal, TICKET_BYTES, Ticket, VERSION};
 
 use super::door::{Dial, Door, DoorEvent};
 use super::pace::Clock;
 use super::recorder::Recorder;
+use super::redial::Redial;
 use super::sink::{Sink, SinkError};
 use super::source::{Hop, Shot};
 use super::vad::{SileroState, SileroVad, VadError};
@@ -68,6 +69,9 @@ pub enum DriverError {
     /// The speaker.
     #[error(transparent)]
     Sink(#[from] SinkError),
+    /// The cluster will not have this edge until what its refusal says is mended: dialling again would change nothing.
+    #[error("the cluster refuses this device: {}", .0.text)]
+    Refused(Refusal),
     /// A thread cannot be started, or ended on its own.
     #[error("the {0} thread ended. Look at the log for what it said last.")]
     Thread(&'static str),
@@ -144,9 +148,8 @@ pub struct Driver<D> {
     /// The way to the cluster.
     pub door: D,
     dial: Dial,
+    redial: Redial,
     sink: Box<dyn Sink>,
-    /// Samples that the speaker was given, silence included.
-    played: u64,
     events: Receiver<Event>,
     observer: Observer,
     recorder: Option<Recorder>,
@@ -183,8 +186,8 @@ impl<D: Door> Driver<D> {
             accelerator,
             door,
             dial: Dial(0),
+            redial: Redial::default(),
             sink,
-            played: 0,
             events,
             observer,
             recorder,
@@ -207,7 +210,7 @@ impl<D: Door> Driver<D> {
     /// Works until the user leaves or `until` says so; it is asked after every event.
     ///
     /// # Errors
-    /// [`DriverError`].
+    /// [`DriverError`]. The session may still be finished.
     pub fn run(&mut self, mut until: impl FnMut(&Conversation) -> bool) -> Result<(), DriverError> {
         self.run_with(|driver| until(&driver.conversation))
     }
@@ -219,7 +222,11 @@ impl<D: Door> Driver<D> {
     pub fn run_with(&mut self, mut until: impl FnMut(&Self) -> bool) -> Result<(), DriverError> {
         while !until(self) {
             let now = self.now();
-            let wait = match (self.file_time, self.conversation.deadline()) {
+            if self.redial.take_due(now) {
+                self.dial();
+            }
+            let due = [self.conversation.deadline(), self.redial.due()].into_iter().flatten().min();
+            let wait = match (self.file_time, due) {
                 (None, Some(due)) => Duration::from_micros(due.0.saturating_sub(now.0)).min(IDLE_WAIT),
                 _ => IDLE_WAIT,
             };
@@ -267,16 +274,20 @@ impl<D: Door> Driver<D> {
             Event::Show(shot) => self.handle(Input::Show(shot.picture)),
             Event::Done(result) => self.handle(Input::Done(result)),
             Event::Door(dial, event) if dial == self.dial => match event {
-                DoorEvent::Linked(welcome) => self.handle(Input::Linked(welcome)),
+                DoorEvent::Linked(welcome) => {
+                    self.redial.linked(self.now());
+                    self.handle(Input::Linked(welcome))
+                }
                 DoorEvent::Received(message) => self.handle(Input::Received(message)),
                 DoorEvent::Unlinked(why) => {
                     tracing::info!(session_us = self.now().0, why, "the connection is gone; dialling again");
-                    self.handle(Input::Unlinked)?;
-                    self.dial();
-                    Ok(())
+                    self.hang_up(false);
+                    self.handle(Input::Unlinked)
                 }
+                DoorEvent::Refused(refusal) if refusal.reason.is_final() => Err(DriverError::Refused(refusal)),
                 DoorEvent::Refused(refusal) => {
                     tracing::warn!(session_us = self.now().0, reason = refusal.reason.word(), refusal.text, "the cluster refuses");
+                    self.hang_up(refusal.reason.may_pass());
                     self.handle(Input::Refused(refusal))
                 }
             },
@@ -324,17 +335,13 @@ impl<D: Door> Driver<D> {
                     self.door.vision(message);
                 }
                 Output::Block(block) => {
-                    let position = self.played;
-                    self.played += block.samples.len() as u64;
-                    if let Some(attempt) = block.attempt {
-                        if let Some(recorder) = &mut self.recorder {
-                            recorder.block(now, attempt);
-                        }
-                        self.sink.play(position, &block.samples)?;
+                    if let (Some(attempt), Some(recorder)) = (block.attempt, &mut self.recorder) {
+                        recorder.block(now, attempt);
                     }
+                    self.sink.play(&block.samples)?;
                 }
                 Output::Ticket(ticket) => self.keep(ticket),
-                Output::Reconnect => self.dial(),
+                Output::Reconnect => self.hang_up(false),
                 Output::Story(story) => {
                     tracing::debug!(session_us = now.0, ?story);
                     if let Some(recorder) = &mut self.recorder {
@@ -347,8 +354,13 @@ impl<D: Door> Driver<D> {
         Ok(())
     }
 
-    fn dial(&mut self) {
+    /// Listens no more to the connection that stands, if any, and dials another in its time.
+    fn hang_up(&mut self, must_wait: bool) {
         self.dial.0 += 1;
+        self.redial.lost(self.now(), must_wait);
+    }
+
+    fn dial(&mut self) {
         let hello = Hello {
             version: VERSION,
             token: self.settings.token.clone(),

@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use quinn::rustls::pki_types::CertificateDer;
 
+use super::address;
 use super::trust::{fingerprint, onlooker};
 
-/// How long an answer may take: beyond it no conversation is possible.
-const PATIENCE: Duration = Duration::from_secs(3);
+/// How long the system may take to find the addresses of a name.
+const NAME_PATIENCE: Duration = Duration::from_secs(3);
 
 /// What a cluster showed of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,25 +33,20 @@ pub struct Answer {
 pub fn probe(address: &str) -> Result<Answer, String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| format!("no runtime: {e}"))?;
     runtime.block_on(async {
-        match tokio::time::timeout(PATIENCE, shake(address)).await {
-            Ok(answer) => answer,
-            Err(_) => Err(format!("no answer from {address} within {} s", PATIENCE.as_secs())),
-        }
+        let found = tokio::time::timeout(NAME_PATIENCE, address::find(address, None)).await;
+        let found = found.map_err(|_| format!("{address}: nobody says what address the name has"))??;
+        address::first_answer(&found, async |to| shake(address, to).await).await
     })
 }
 
-async fn shake(address: &str) -> Result<Answer, String> {
-    let mut found = tokio::net::lookup_host(address).await.map_err(|e| format!("{address}: the name has no address: {e}"))?;
-    let to = found.next().ok_or_else(|| format!("{address}: the name has no address"))?;
-    let from: SocketAddr = if to.is_ipv4() { ([0, 0, 0, 0], 0).into() } else { ([0u16; 8], 0).into() };
-    let endpoint = quinn::Endpoint::client(from).map_err(|e| format!("no UDP socket can be opened: {e}"))?;
-    let host = address.rsplit_once(':').map_or(address, |(host, _)| host).trim_matches(['[', ']']);
+async fn shake(address: &str, to: SocketAddr) -> Result<Answer, String> {
+    let endpoint = quinn::Endpoint::client(address::local_for(to)).map_err(|e| format!("no UDP socket can be opened: {e}"))?;
     let client = quinn::ClientConfig::new(Arc::new(onlooker().map_err(|e| e.to_string())?));
-    let connecting = endpoint.connect_with(client, to, host).map_err(|e| format!("{address}: {e}"))?;
-    let connection = connecting.await.map_err(|e| format!("{to} does not shake hands: {e}"))?;
+    let connecting = endpoint.connect_with(client, to, address::host(address)).map_err(|e| e.to_string())?;
+    let connection = connecting.await.map_err(|e| format!("does not shake hands: {e}"))?;
     let round_trip = connection.rtt();
     let identity = connection.peer_identity().and_then(|identity| identity.downcast::<Vec<CertificateDer<'static>>>().ok());
-    let certificate = identity.and_then(|chain| chain.first().cloned()).ok_or_else(|| format!("{to} shows no certificate"))?;
+    let certificate = identity.and_then(|chain| chain.first().cloned()).ok_or("shows no certificate")?;
     connection.close(0u32.into(), b"only looking");
     endpoint.wait_idle().await;
     Ok(Answer { address: to, round_trip, fingerprint: fingerprint(&certificate) })
@@ -68,7 +64,7 @@ mod tests {
         let error = probe(&address).expect_err("nobody answers");
         assert!(error.contains("no answer") && error.contains(&address), "{error}");
         let error = probe("no-such-host.invalid:4433").expect_err("no such name");
-        assert!(error.contains("the name has no address") || error.contains("no answer"), "{error}");
+        assert!(error.contains("the name has no address") || error.contains("nobody says"), "{error}");
     }
 
     #[test]

@@ -6,13 +6,17 @@
 //! | [`sound_source`], [`picture_source`] | sound and pictures from files and pipes |
 //! | [`sink`], [`wav_sink`] | the trait of everything that plays; WAV files and pipes |
 //! | [`driver`], [`recorder`] | feeds the conversation, and does what it asks; keeps a timeline of it |
+//! | [`redial`] | when a driver dials again |
 //! | [`script`] | a conversation that is played in turn by turn |
 //! | [`door`], [`quic`], [`trust`] | the way to a cluster; over QUIC; whom the edge believes |
+//! | [`address`] | which of the addresses behind a name answers |
 //! | [`link_probe`] | a handshake with the cluster and nothing more |
 //! | [`vad_files`], [`vad`] | where ONNX Runtime and the voice model lie; speech probabilities |
+//! | [`signals`] | Ctrl-C, and being asked to end |
 //! | [`ffmpeg`] | one run of `ffmpeg` or `ffprobe`: its output as a stream, its complaint when it fails |
 //! | [`video`] | video files: how many pictures, how fast, the pictures themselves, the sound track |
 
+pub mod address;
 pub mod door;
 pub mod driver;
 pub mod ffmpeg;
@@ -21,7 +25,9 @@ pub mod pace;
 pub mod picture_source;
 pub mod quic;
 pub mod recorder;
+pub mod redial;
 pub mod script;
+pub mod signals;
 pub mod sink;
 pub mod sound_source;
 pub mod source;

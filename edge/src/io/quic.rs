@@ -13,10 +13,11 @@ use caracal_shared::wire::{ClusterMessage, EdgeMessage, Hello, UnitReader, Visio
 use quinn::{ClientConfig, Connection, Endpoint, RecvStream, SendStream, TransportConfig, VarInt};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
+use super::address;
 use super::door::{Dial, Door, DoorEvent};
 use super::trust::{Trust, TrustError};
 
-/// How long a handshake and a greeting may take.
+/// How long a greeting may take, after the handshake.
 const GREETING_PATIENCE: Duration = Duration::from_secs(10);
 /// How long leaving may take.
 const LEAVING_PATIENCE: Duration = Duration::from_secs(2);
@@ -75,7 +76,7 @@ impl QuicDoor {
         let client = client(&settings)?;
         let (commands, received) = unbounded_channel();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(QuicError::Thread)?;
-        let network = Network { settings, client, told: Arc::new(told), endpoint: None };
+        let network = Network { settings, client, told: Arc::new(told), endpoint: None, answered: None };
         let thread = std::thread::Builder::new()
             .name("caracal-net".into())
             .spawn(move || runtime.block_on(network.run(received)))
@@ -129,6 +130,8 @@ struct Network {
     client: ClientConfig,
     told: Told,
     endpoint: Option<Endpoint>,
+    /// Of the addresses behind the name, the one that answered last.
+    answered: Option<SocketAddr>,
 }
 
 /// The streams of a connection that stands.
@@ -196,8 +199,8 @@ impl Network {
     async fn dial(&mut self, dial: Dial, hello: &Hello) -> Option<Line> {
         let mut pause = FIRST_PAUSE;
         loop {
-            match tokio::time::timeout(GREETING_PATIENCE, self.greet(hello)).await {
-                Ok(Ok((connection, send, receive, reader, answer))) => match answer {
+            match self.greet(hello).await {
+                Ok((connection, send, receive, reader, answer)) => match answer {
                     ClusterMessage::Welcome(welcome) => {
                         (self.told)(dial, DoorEvent::Linked(welcome));
                         return Some(self.carry(dial, connection, send, receive, reader));
@@ -208,8 +211,7 @@ impl Network {
                     }
                     other => tracing::warn!(?other, "the cluster's first word was no greeting"),
                 },
-                Ok(Err(problem)) => tracing::info!(problem, "the cluster cannot be reached"),
-                Err(_) => tracing::info!("the cluster does not answer"),
+                Err(problem) => tracing::info!(problem, "the cluster cannot be reached"),
             }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(self.settings.reconnect_longest);
@@ -217,25 +219,30 @@ impl Network {
     }
 
     async fn greet(&mut self, hello: &Hello) -> Result<(Connection, SendStream, RecvStream, UnitReader, ClusterMessage), String> {
-        let address = &self.settings.address;
-        let to = tokio::net::lookup_host(address).await.map_err(|e| format!("{address}: {e}"))?.next();
-        let to = to.ok_or_else(|| format!("{address}: the name has no address"))?;
+        let found = address::find(&self.settings.address, self.answered).await?;
+        let connection = address::first_answer(&found, async |to| self.shake(to).await).await?;
+        self.answered = Some(connection.remote_address());
+        let greeting = async {
+            let (mut send, mut receive) = connection.open_bi().await.map_err(|e| e.to_string())?;
+            let mut bytes = Vec::new();
+            write_unit(&EdgeMessage::Hello(hello.clone()), &mut bytes);
+            send.write_all(&bytes).await.map_err(|e| e.to_string())?;
+            let mut reader = UnitReader::default();
+            let answer = next(&mut receive, &mut reader).await?.ok_or("the cluster hung up before its greeting")?;
+            Ok((connection, send, receive, reader, answer))
+        };
+        tokio::time::timeout(GREETING_PATIENCE, greeting).await.map_err(|_| "the cluster does not greet")?
+    }
+
+    async fn shake(&mut self, to: SocketAddr) -> Result<Connection, String> {
         let fits = |endpoint: &Endpoint| endpoint.local_addr().is_ok_and(|local| local.is_ipv4() == to.is_ipv4());
         if !self.endpoint.as_ref().is_some_and(fits) {
-            let from: SocketAddr = if to.is_ipv4() { ([0, 0, 0, 0], 0).into() } else { ([0u16; 8], 0).into() };
-            self.endpoint = Some(Endpoint::client(from).map_err(|e| format!("no UDP socket: {e}"))?);
+            self.endpoint = Some(Endpoint::client(address::local_for(to)).map_err(|e| format!("no UDP socket: {e}"))?);
         }
         let endpoint = self.endpoint.as_ref().expect("it was just made");
-        let host = address.rsplit_once(':').map_or(address.as_str(), |(host, _)| host).trim_matches(['[', ']']);
+        let host = address::host(&self.settings.address);
         let connecting = endpoint.connect_with(self.client.clone(), to, host).map_err(|e| e.to_string())?;
-        let connection = connecting.await.map_err(|e| e.to_string())?;
-        let (mut send, mut receive) = connection.open_bi().await.map_err(|e| e.to_string())?;
-        let mut bytes = Vec::new();
-        write_unit(&EdgeMessage::Hello(hello.clone()), &mut bytes);
-        send.write_all(&bytes).await.map_err(|e| e.to_string())?;
-        let mut reader = UnitReader::default();
-        let answer = next(&mut receive, &mut reader).await?.ok_or("the cluster hung up before its greeting")?;
-        Ok((connection, send, receive, reader, answer))
+        connecting.await.map_err(|e| e.to_string())
     }
 
     /// Starts what reads and writes on a connection that stands.

@@ -7,12 +7,11 @@ pub trait Sink: Send {
     /// Samples a second that it takes.
     fn sample_rate(&self) -> u32;
 
-    /// Plays `samples` from `position` on, counted in samples from the start of the session. What lies between the end of
-    /// the last piece and `position` is silence.
+    /// Plays `samples` right after those before. Silence is played too: time at the speaker is counted in samples.
     ///
     /// # Errors
     /// [`SinkError`]. After [`SinkError::Io`] nothing more can be played.
-    fn play(&mut self, position: u64, samples: &[f32]) -> Result<(), SinkError>;
+    fn play(&mut self, samples: &[f32]) -> Result<(), SinkError>;
 
     /// Ends the sound: all that was played is heard, or in the file. May be called again.
     ///
@@ -30,7 +29,7 @@ impl Sink for NoSpeaker {
         self.0
     }
 
-    fn play(&mut self, _: u64, _: &[f32]) -> Result<(), SinkError> {
+    fn play(&mut self, _: &[f32]) -> Result<(), SinkError> {
         Ok(())
     }
 
@@ -49,16 +48,6 @@ pub enum SinkError {
         file: PathBuf,
         /// The operating system's answer.
         source: std::io::Error,
-    },
-    /// A piece lies before the end of the last one, or a day after it. The caller counts wrongly; nothing was played.
-    #[error(
-        "a piece begins at sample {position}, expected {expected} or up to a day later. Positions count samples at the sink's own rate."
-    )]
-    Position {
-        /// Where the piece begins.
-        position: u64,
-        /// Where it could begin at the earliest.
-        expected: u64,
     },
     /// It was stopped before.
     #[error("a piece was played after the sink was stopped. Open a new one.")]

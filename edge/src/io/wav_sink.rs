@@ -15,10 +15,6 @@ const UNKNOWN: u32 = u32::MAX;
 /// Bytes from the start of the file to its samples, and from the length field at 4 to them.
 const HEADER_BYTES: usize = 44;
 const RIFF_BYTES_BEFORE_DATA: u32 = 36;
-/// Longest silence between two pieces in seconds: more is a wrong count, and would fill the disk with zeros.
-const GAP_SECONDS_MAX: u64 = 24 * 60 * 60;
-/// Zeros written at a time.
-const SILENCE_BYTES: usize = 4800;
 
 /// Where the bytes go.
 enum Output {
@@ -33,7 +29,7 @@ pub struct WavSink {
     name: PathBuf,
     output: Option<Output>,
     rate: u32,
-    /// Samples written, silence included.
+    /// Samples written.
     written: u64,
     /// Samples since the last flush.
     unflushed: u64,
@@ -76,11 +72,6 @@ impl WavSink {
         Ok(sink)
     }
 
-    /// Samples written, silence included.
-    pub fn written(&self) -> u64 {
-        self.written
-    }
-
     fn write(&mut self, bytes: &[u8]) -> Result<(), SinkError> {
         let written = match &mut self.output {
             None => return Err(SinkError::Stopped),
@@ -105,17 +96,6 @@ impl WavSink {
         self.output = None;
         SinkError::Io { file: self.name.clone(), source }
     }
-
-    fn silence(&mut self, samples: u64) -> Result<(), SinkError> {
-        let zeros = [0; SILENCE_BYTES];
-        let mut bytes = 2 * samples;
-        while bytes > 0 {
-            let now = bytes.min(SILENCE_BYTES as u64);
-            self.write(&zeros[..now as usize])?;
-            bytes -= now;
-        }
-        Ok(())
-    }
 }
 
 impl Sink for WavSink {
@@ -123,18 +103,11 @@ impl Sink for WavSink {
         self.rate
     }
 
-    fn play(&mut self, position: u64, samples: &[f32]) -> Result<(), SinkError> {
-        if self.output.is_none() {
-            return Err(SinkError::Stopped);
-        }
-        let gap = position.checked_sub(self.written).filter(|gap| *gap <= GAP_SECONDS_MAX * u64::from(self.rate));
-        let Some(gap) = gap else { return Err(SinkError::Position { position, expected: self.written }) };
-        self.silence(gap)?;
+    fn play(&mut self, samples: &[f32]) -> Result<(), SinkError> {
         let bytes: Vec<u8> = samples.iter().flat_map(|sample| integer(*sample).to_le_bytes()).collect();
         self.write(&bytes)?;
-        let added = gap + samples.len() as u64;
-        self.written += added;
-        self.unflushed += added;
+        self.written += samples.len() as u64;
+        self.unflushed += samples.len() as u64;
         // Once a second for a file; at once for a pipe, whose reader waits for it.
         if matches!(self.output, Some(Output::Pipe(_))) || self.unflushed >= u64::from(self.rate) {
             self.flush()?;
@@ -241,22 +214,22 @@ mod tests {
     fn a_file_is_whole_after_stop_and_after_drop_and_readable_before() {
         let file = scratch("whole/answer.wav");
         let mut sink = WavSink::create(&file, 24_000).expect("a folder to write to");
-        sink.play(0, &[0.5; 24_000]).expect("room");
+        sink.play(&[0.5; 24_000]).expect("room");
         let got = samples(&file);
         assert!(got.len() == 24_000 && got.iter().all(|s| *s == 0.5), "a killed program leaves every whole second: {}", got.len());
-        sink.play(24_240, &[-0.25; 240]).expect("room");
+        sink.play(&[-0.25; 240]).expect("room");
         sink.stop().expect("room");
         sink.stop().expect("again is no error");
-        assert!(matches!(sink.play(30_000, &[0.0]), Err(SinkError::Stopped)));
+        assert!(matches!(sink.play(&[0.0]), Err(SinkError::Stopped)));
         let got = samples(&file);
-        assert_eq!(got.len(), 24_480);
-        assert!(got[24_000..24_240].iter().all(|s| *s == 0.0) && got[24_240..].iter().all(|s| *s == -0.25));
+        assert_eq!(got.len(), 24_240);
+        assert!(got[..24_000].iter().all(|s| *s == 0.5) && got[24_000..].iter().all(|s| *s == -0.25));
         let reader = hound::WavReader::open(&file).expect("another reader takes it");
-        assert_eq!((reader.duration(), reader.spec().sample_rate, reader.spec().channels), (24_480, 24_000, 1));
+        assert_eq!((reader.duration(), reader.spec().sample_rate, reader.spec().channels), (24_240, 24_000, 1));
 
         drop(sink);
         let mut sink = WavSink::create(&file, 24_000).expect("replaced");
-        sink.play(0, &[0.1; 100]).expect("room");
+        sink.play(&[0.1; 100]).expect("room");
         drop(sink);
         assert_eq!(hound::WavReader::open(&file).expect("whole").duration(), 100);
         std::fs::remove_dir_all(file.parent().and_then(Path::parent).expect("two folders")).expect("ours");
@@ -266,33 +239,21 @@ mod tests {
     fn a_pipe_is_readable_to_its_end() {
         let pipe = Shared::default();
         let mut sink = WavSink::to_pipe("pipe", Box::new(pipe.clone()), 24_000).expect("memory");
-        sink.play(10, &[1.0, -1.0, 2.0, -2.0, f32::NAN]).expect("memory");
+        sink.play(&[1.0, -1.0, 2.0, -2.0, f32::NAN]).expect("memory");
         sink.stop().expect("memory");
         let bytes = pipe.0.lock().expect("no panic").clone();
         assert_eq!(&bytes[40..44], &[0xff; 4]);
         let got = decode_audio(Path::new("pipe"), bytes, 600).expect("a WAV of unknown length");
         let loudest = 32767.0 / 32768.0;
-        assert_eq!(got.waveform.samples()[10..], [loudest, -1.0, loudest, -1.0, 0.0]);
-    }
-
-    #[test]
-    fn wrong_positions_are_refused_and_write_nothing() {
-        let mut sink = WavSink::to_pipe("pipe", Box::new(Shared::default()), 24_000).expect("memory");
-        sink.play(0, &[0.0; 240]).expect("memory");
-        for position in [0, 239, u64::MAX, 240 + 24_000 * GAP_SECONDS_MAX + 1] {
-            let error = sink.play(position, &[0.0; 240]).expect_err("no such place");
-            assert!(matches!(error, SinkError::Position { expected: 240, .. }), "{error}");
-        }
-        sink.play(240, &[0.0; 240]).expect("a refusal changes nothing");
-        assert_eq!(sink.written(), 480);
+        assert_eq!(got.waveform.samples(), [loudest, -1.0, loudest, -1.0, 0.0]);
     }
 
     #[test]
     fn a_reader_that_has_gone_is_named_once_and_then_it_is_over() {
         let mut sink = WavSink::to_pipe("pipe", Box::new(Broken(60)), 24_000).expect("the header fits");
-        let error = sink.play(0, &[0.0; 240]).expect_err("broken").to_string();
+        let error = sink.play(&[0.0; 240]).expect_err("broken").to_string();
         assert!(error.starts_with("pipe: cannot be written") && error.contains("its reader still runs"), "{error}");
-        assert!(matches!(sink.play(240, &[0.0]), Err(SinkError::Stopped)));
+        assert!(matches!(sink.play(&[0.0]), Err(SinkError::Stopped)));
         let error = WavSink::create(Path::new("/proc/no/such.wav"), 24_000).err().expect("no such folder").to_string();
         assert!(error.contains("/proc/no/such.wav: cannot be written"), "{error}");
     }

@@ -29,7 +29,7 @@ use super::engine::EngineOp;
 use super::live_template::LiveTemplate;
 use super::resend::Resend;
 use super::transcript::Transcript;
-use crate::limits::{EGRESS_BYTES_MAX, PICTURES_KEPT_MAX, SESSION_KEPT, WAITING_MESSAGES_MAX};
+use crate::limits::{EGRESS_BYTES_MAX, PICTURES_KEPT_MAX, RESEND_BYTES_MAX, SESSION_KEPT, WAITING_MESSAGES_MAX};
 use crate::machine::{Machine, Micros};
 use crate::reply::CODEBOOKS;
 use crate::turn::{AttemptId, TurnId};
@@ -121,6 +121,8 @@ pub enum SessionEvent {
     RolledBack(AttemptId),
     /// The turn was over; so many frames were ready.
     Endpoint(AttemptId, u32),
+    /// Speech that the user may hear was sent, so long after the turn was over: at once where the guess was right.
+    FirstSpeech(AttemptId, Micros),
     /// The user interrupted.
     BargedIn(AttemptId),
     /// The answer was heard to its end.
@@ -158,7 +160,9 @@ pub struct Session {
     pub(super) pictures: BTreeMap<PictureId, Embeddings>,
     /// Pictures that were forgotten before they came.
     doomed: BTreeSet<PictureId>,
+    /// Messages behind a missing picture, and their bytes.
     waiting: VecDeque<EdgeMessage>,
+    waiting_bytes: usize,
     /// Positions in the cache once all work is done.
     pub(super) length: u32,
     pub(super) next_turn: u64,
@@ -184,6 +188,7 @@ impl Session {
             pictures: BTreeMap::new(),
             doomed: BTreeSet::new(),
             waiting: VecDeque::new(),
+            waiting_bytes: 0,
             length: 0,
             next_turn: 0,
             next_attempt: 0,
@@ -214,6 +219,15 @@ impl Session {
     /// Whether a user's turn or an answer is open.
     pub fn is_idle(&self) -> bool {
         self.phase == Phase::Idle
+    }
+
+    /// Whether all that it keeps is within `limits.rs`: what tests of long conversations ask.
+    pub fn is_within_limits(&self) -> bool {
+        self.pictures.len() <= PICTURES_KEPT_MAX
+            && self.doomed.len() <= PICTURES_KEPT_MAX
+            && self.waiting.len() <= WAITING_MESSAGES_MAX
+            && self.waiting_bytes <= RESEND_BYTES_MAX
+            && self.down.bytes() <= RESEND_BYTES_MAX
     }
 
     /// Whether more steps may be asked for.
@@ -270,6 +284,7 @@ impl Session {
         if restarted {
             self.close_what_is_open();
             self.waiting.clear();
+            self.waiting_bytes = 0;
             self.pictures.clear();
             self.doomed.clear();
             self.down = Resend::after(self.down.sent());
@@ -299,11 +314,18 @@ impl Session {
         if message.is_counted() && self.acknowledge.received(self.now, false) {
             self.say_received();
         }
+        // Judged before it may wait: what is kept is kept only if it can be used.
+        if let EdgeMessage::Audio { embeddings, .. } = &message
+            && (embeddings.width() != self.settings.model.audio_width || embeddings.precision() != self.settings.model.precision)
+        {
+            return self.refuse(Reason::Embeddings, "vectors of sound are not as wide or precise as agreed. Update the edge's model.");
+        }
         match message {
             EdgeMessage::Hello(_) => self.refuse(Reason::Protocol, "a second Hello on one connection"),
             EdgeMessage::Ack(received) if self.down.acknowledge(received) => self.go_on(),
             EdgeMessage::Ack(_) => self.refuse(Reason::Protocol, "an acknowledgement of messages that were never sent"),
-            message if self.waiting.len() < WAITING_MESSAGES_MAX => {
+            message if self.waiting.len() < WAITING_MESSAGES_MAX && self.waiting_bytes + message.bytes() <= RESEND_BYTES_MAX => {
+                self.waiting_bytes += message.bytes();
                 self.waiting.push_back(message);
                 self.follow();
             }
@@ -356,6 +378,7 @@ impl Session {
                 None => return,
             }
             let message = self.waiting.pop_front().expect("it was just looked at");
+            self.waiting_bytes -= message.bytes();
             self.apply(message);
         }
     }

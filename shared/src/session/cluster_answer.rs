@@ -31,8 +31,8 @@ pub(super) struct Answer {
     pub(super) reply: Reply,
     /// A step was asked for and has not come.
     asked: bool,
-    /// The turn is over: the user hears it.
-    pub(super) heard: bool,
+    /// Since when the turn is over: the user hears it.
+    pub(super) heard: Option<Micros>,
     /// Frames that the user has heard, as far as was told.
     pub(super) played: u32,
 }
@@ -62,7 +62,7 @@ impl Session {
             fed: 0,
             reply,
             asked: true,
-            heard: false,
+            heard: None,
             played: 0,
         });
         self.event(SessionEvent::AnswerStarted(attempt));
@@ -78,7 +78,7 @@ impl Session {
 
     pub(super) fn take_back(&mut self, attempt: AttemptId) {
         let open = match &self.phase {
-            Phase::Answer(answer) if answer.attempt == attempt && !answer.heard => answer.open.clone(),
+            Phase::Answer(answer) if answer.attempt == attempt && answer.heard.is_none() => answer.open.clone(),
             // The tail was sent, the end was not.
             Phase::Turn(open) if open.mark.as_ref().is_some_and(|mark| mark.attempt == attempt) => open.clone(),
             _ => return self.event(SessionEvent::Stale),
@@ -91,17 +91,21 @@ impl Session {
     }
 
     pub(super) fn let_be_heard(&mut self, turn: TurnId, attempt: AttemptId) {
+        let now = self.now;
         let Some(answer) = self.answer(attempt) else { return self.event(SessionEvent::Stale) };
-        if answer.heard || answer.open.turn != turn {
+        if answer.heard.is_some() || answer.open.turn != turn {
             return self.event(SessionEvent::Stale);
         }
-        answer.heard = true;
-        let frames = answer.reply.frames();
+        answer.heard = Some(now);
+        let (frames, sent) = (answer.reply.frames(), answer.reply.is_sent());
         let brought = answer.open.brought.clone();
         brought.used.iter().for_each(|picture| _ = self.pictures.remove(picture));
         let (audio, pictures, digest) = (brought.audio, brought.pictures, brought.digest);
         self.transcript.open(Exchange { turn, attempt, audio, pictures, digest, ending: Ending::Open });
         self.event(SessionEvent::Endpoint(attempt, frames));
+        if sent {
+            self.event(SessionEvent::FirstSpeech(attempt, Micros(0)));
+        }
     }
 
     pub(super) fn take_step(&mut self, attempt: AttemptId, step: u32, text: u32, codes: [u32; CODEBOOKS]) {
@@ -124,13 +128,19 @@ impl Session {
     /// Says what the last step added.
     fn tell_step(&mut self, attempt: AttemptId) {
         let template = self.settings.template.clone();
+        let now = self.now;
         let Some(answer) = self.answer(attempt) else { return };
+        // Speech that was sent before the turn's end was counted when it ended.
+        let waited = answer.heard.filter(|_| !answer.reply.is_sent()).map(|since| Micros(now.0 - since.0));
         let frames = answer.reply.frames_to_send();
         let generated = answer.reply.is_generated().then(|| answer.reply.frames());
         let text = if answer.reply.has_new_text() || generated.is_some() { answer.reply.caption(&template) } else { None };
         if let Some(frames) = frames {
             for frames in frames.chunks(crate::limits::SPEECH_FRAMES_MAX) {
                 self.say(ClusterMessage::Speech { attempt, frames: frames.to_vec() });
+            }
+            if let Some(waited) = waited {
+                self.event(SessionEvent::FirstSpeech(attempt, waited));
             }
         }
         if let Some(text) = text {
@@ -156,7 +166,7 @@ impl Session {
     }
 
     pub(super) fn barge_in(&mut self, attempt: AttemptId, frames: u32) {
-        if self.answer(attempt).is_none_or(|answer| !answer.heard) {
+        if self.answer(attempt).is_none_or(|answer| answer.heard.is_none()) {
             return self.event(SessionEvent::Stale);
         }
         self.interrupt(frames);
@@ -172,7 +182,7 @@ impl Session {
 
     pub(super) fn end_reply(&mut self, attempt: AttemptId) {
         let template = self.settings.template.clone();
-        let Some(answer) = self.answer(attempt).filter(|answer| answer.heard) else { return self.event(SessionEvent::Stale) };
+        let Some(answer) = self.answer(attempt).filter(|answer| answer.heard.is_some()) else { return self.event(SessionEvent::Stale) };
         match answer.reply.end(answer.fed) {
             Some(closing) => {
                 let text = answer.reply.text(&template);
@@ -207,7 +217,7 @@ impl Session {
         rows.extend_from_slice(self.settings.template.newline());
         parts.push(Part::Rows(rows));
         self.work(EngineOp::Extend { parts, choose: None });
-        if answer.heard {
+        if answer.heard.is_some() {
             let ending = if whole { Ending::Whole(text.clone()) } else { Ending::Cut(text.clone()) };
             self.transcript.close(attempt, ending);
             self.say(ClusterMessage::ReplyClosed { attempt, text, whole });

@@ -79,11 +79,7 @@ impl Session {
     }
 
     pub(super) fn take_audio(&mut self, turn: TurnId, provisional: Option<AttemptId>, embeddings: Embeddings) {
-        let model = &self.settings.model;
-        if embeddings.width() != model.audio_width || embeddings.precision() != model.precision {
-            return self.refuse(Reason::Embeddings, "vectors of sound are not as wide or precise as agreed. Update the edge's model.");
-        }
-        let (rows, cut) = (embeddings.count() + 1, model.audio_cut);
+        let (rows, cut) = (embeddings.count() + 1, self.settings.model.audio_cut);
         let audio_start = self.settings.template.audio_start();
         let Some(open) = self.open_for(turn, provisional, rows) else { return };
         let mut parts = Vec::new();
@@ -174,7 +170,7 @@ impl Session {
         let (turn, begin, answered) = match &self.phase {
             Phase::Idle => return self.refuse(refusal.reason, refusal.text),
             Phase::Turn(open) => (open.turn, open.begin, None),
-            Phase::Answer(answer) => (answer.open.turn, answer.open.begin, answer.heard.then_some(answer.attempt)),
+            Phase::Answer(answer) => (answer.open.turn, answer.open.begin, answer.heard.map(|_| answer.attempt)),
         };
         // What was lost belongs to an earlier turn: the model's memory is not what both sides believe.
         if length < begin {

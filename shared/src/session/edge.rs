@@ -5,7 +5,8 @@
 //!
 //! - what an attempt says reaches nobody after the attempt is dead;
 //! - an endpoint is never sent before the tail that it closes, nor the next turn before that endpoint;
-//! - a turn that the cluster has lost is told again in a new session, unless its answer was already heard in part.
+//! - a turn that the cluster has lost is told again in a new session, unless its answer was already heard in part or it
+//!   is longer than is kept.
 //!
 //! | phase | input | next | says |
 //! |---|---|---|---|
@@ -26,7 +27,8 @@ use super::acknowledge::Acknowledge;
 use super::edge_turn::Listening;
 use super::resend::Resend;
 use super::transcript::{Ending, Transcript};
-use crate::limits::{PLAYED_EVERY, SPARSE_PICTURES_MAX};
+use super::turn_log::TurnLog;
+use crate::limits::{PICTURES_KEPT_MAX, PLAYED_EVERY, RESEND_BYTES_MAX, SPARSE_PICTURES_MAX, TURN_LOG_BYTES_MAX};
 use crate::machine::{Machine, Micros};
 use crate::turn::{AttemptId, TurnId, TurnOutput};
 use crate::wire::{
@@ -167,7 +169,7 @@ pub struct Session {
     pub(super) control: Resend<EdgeMessage>,
     pub(super) vision: Resend<VisionMessage>,
     /// The open turn as it was told, for a session that must be begun anew.
-    pub(super) log: Vec<EdgeMessage>,
+    pub(super) log: TurnLog,
     /// Pictures that no turn that is over has used.
     pub(super) pictures: BTreeMap<PictureId, Embeddings>,
     /// Pictures for the next turn.
@@ -196,7 +198,7 @@ impl Session {
             acknowledge: Acknowledge::default(),
             control: Resend::default(),
             vision: Resend::default(),
-            log: Vec::new(),
+            log: TurnLog::default(),
             pictures: BTreeMap::new(),
             buffered: VecDeque::new(),
             spent: Vec::new(),
@@ -221,6 +223,15 @@ impl Session {
     /// Bytes that wait to be acknowledged.
     pub fn unacknowledged_bytes(&self) -> usize {
         self.control.bytes() + self.vision.bytes()
+    }
+
+    /// Whether all that it keeps is within `limits.rs`: what tests of long conversations ask.
+    pub fn is_within_limits(&self) -> bool {
+        self.control.bytes() <= RESEND_BYTES_MAX
+            && self.vision.bytes() <= RESEND_BYTES_MAX
+            && self.log.bytes() <= TURN_LOG_BYTES_MAX
+            && self.pictures.len() <= PICTURES_KEPT_MAX
+            && self.buffered.len() <= SPARSE_PICTURES_MAX
     }
 
     /// Says something that counts, and that a lost turn is told from.

@@ -4,12 +4,13 @@ use alloc::vec::Vec;
 
 use super::acknowledge::Acknowledge;
 use super::edge::{EdgeOutput, Phase, Session, Shift};
-use super::edge_turn::{Closing, Listening};
+use super::edge_turn::{Brought, Closing, Listening};
 use super::resend::Resend;
 use super::transcript::Ending;
+use crate::limits::RESEND_BYTES_MAX;
 use crate::machine::{Machine, Micros};
 use crate::turn::{AttemptId, TurnId};
-use crate::wire::{ClusterMessage, Continue, EdgeMessage, PictureId, Reason, Refusal, SeenAs, VisionMessage, Welcome, Wire};
+use crate::wire::{ClusterMessage, Continue, EdgeMessage, Embeddings, PictureId, Reason, Refusal, SeenAs, VisionMessage, Welcome, Wire};
 
 /// Microseconds of a tenth of a second.
 const TENTH: u64 = 100_000;
@@ -49,7 +50,8 @@ impl Session {
         self.outputs.extend(control);
     }
 
-    /// The session is lost. What is open is told again in a new one, if `again` and if nothing of its answer was heard.
+    /// The session is lost. What is open is told again in a new one, if `again`, if nothing of its answer
+    /// was heard, and if it is no longer than is kept.
     pub(super) fn give_up(&mut self, refusal: Refusal, again: bool) {
         self.linked = false;
         if core::mem::take(&mut self.restarted) && again {
@@ -64,24 +66,63 @@ impl Session {
         (self.control, self.vision) = (Resend::default(), Resend::default());
         self.outputs.push_back(EdgeOutput::Ticket(None));
         self.outputs.push_back(EdgeOutput::Notice(refusal.reason, refusal.text));
-        let log = core::mem::take(&mut self.log);
-        let living = self.living();
-        let heard = matches!(self.phase, Phase::Answered { played: 1.., .. });
-        if again && !heard && !matches!(self.phase, Phase::Quiet) {
-            let pictures: Vec<_> = self.pictures.iter().map(|(id, e)| (*id, e.clone())).collect();
-            pictures.into_iter().for_each(|(picture, embeddings)| self.show(VisionMessage::Picture { picture, embeddings }));
+        let (log, living) = (self.log.take(), self.living());
+        let open = match self.phase {
+            Phase::Quiet => false,
+            Phase::Listening(_) => true,
+            Phase::Answered { played, .. } => played == 0,
+        };
+        let told_again = log.filter(|_| again && open && self.picture_bytes() <= RESEND_BYTES_MAX);
+        self.transcript.lose(living.filter(|_| told_again.is_some()));
+        if told_again.is_none() {
+            if again && open {
+                let text = "What was said last is too long to be told to it again. Please say it again.".into();
+                self.outputs.push_back(EdgeOutput::Notice(Reason::TurnTooLong, text));
+            }
+            self.lose_turn();
+        }
+        // The new session has seen nothing: not what waits for the next turn either.
+        if self.picture_bytes() > RESEND_BYTES_MAX {
+            self.pictures.clear();
+        }
+        let pictures: Vec<_> = self.pictures.iter().map(|(id, e)| (*id, e.clone())).collect();
+        pictures.into_iter().for_each(|(picture, embeddings)| self.show(VisionMessage::Picture { picture, embeddings }));
+        if let Some(log) = told_again {
             log.into_iter().for_each(|message| self.say(message));
             self.outputs.extend(living.map(EdgeOutput::Restart));
-        } else if let Phase::Answered { attempt, .. } = self.phase {
-            // Its place in the turn machine is ended by what follows from this; to the new session it is nothing.
-            self.phase = Phase::Quiet;
-            self.transcript.close(attempt, Ending::Cut(Default::default()));
-            self.outputs.push_back(EdgeOutput::Abandon(attempt));
-        } else if let Phase::Listening(Listening { turn, .. }) = self.phase {
-            self.say(EdgeMessage::TurnStart(turn));
+        } else {
+            if let Phase::Listening(Listening { turn, .. }) = self.phase {
+                self.say(EdgeMessage::TurnStart(turn));
+            }
             self.outputs.extend(living.map(EdgeOutput::Abandon));
         }
         self.outputs.push_back(EdgeOutput::Reconnect);
+    }
+
+    /// Bytes of the pictures that a turn may still need.
+    fn picture_bytes(&self) -> usize {
+        let bytes = |(picture, embeddings): (&PictureId, &Embeddings)| {
+            VisionMessage::Picture { picture: *picture, embeddings: embeddings.clone() }.bytes()
+        };
+        self.pictures.iter().map(bytes).sum()
+    }
+
+    /// What is open goes with its session: the answer will not come, and a turn begins anew with what follows.
+    fn lose_turn(&mut self) {
+        let mut used = core::mem::take(&mut self.spent);
+        if let Phase::Listening(open) = &mut self.phase {
+            used.append(&mut open.used);
+            open.front.clear();
+            open.brought = Brought::default();
+            // To the new session there was no guess: its end would close a turn that it does not know to be over.
+            if let Some(Closing { attempt, .. }) = open.closing.take_if(|closing| closing.told.is_some()) {
+                self.dropped = Some(attempt);
+            }
+        } else {
+            // Its place in the turn machine is ended by what follows from this; to the new session it is nothing.
+            self.phase = Phase::Quiet;
+        }
+        used.iter().for_each(|picture| _ = self.pictures.remove(picture));
     }
 
     pub(super) fn receive(&mut self, message: ClusterMessage) {

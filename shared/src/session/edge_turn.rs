@@ -116,6 +116,13 @@ impl Session {
 
     pub(super) fn close(&mut self, attempt: AttemptId, over: bool) {
         let Phase::Listening(open) = &mut self.phase else { return };
+        if open.closing.is_none() && self.dropped == Some(attempt) {
+            // Its tail went with the session that was lost. A turn of which nothing follows is none to the new one.
+            let turn = open.turn;
+            return if over {
+                self.cancel(turn)
+            };
+        }
         let closing = open.closing.get_or_insert(Closing { attempt, told: None, over: false });
         if closing.attempt == attempt {
             closing.over |= over;
@@ -157,6 +164,10 @@ impl Session {
             && !open.used.contains(&picture)
         {
             self.forget(picture);
+        }
+        // The session may have been given up in the middle of it.
+        if !matches!(&self.phase, Phase::Listening(Listening { closing: Some(closing), .. }) if closing.attempt == attempt) {
+            return;
         }
         self.say(EdgeMessage::SpeculativeEndpoint { turn, attempt });
         self.finish_turn();

@@ -6,7 +6,7 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `order` | sound and pictures of a turn in the order of the prompt, as they become ready |
-//! | `edge` | turn outputs and embeddings → messages; messages → speech, captions, news; `edge_turn`: the user's turn; `edge_link`: connections, loss, a new session |
+//! | `edge` | turn outputs and embeddings → messages; messages → speech, captions, news; `edge_turn`: the user's turn; `edge_link`: connections, loss, a new session; `turn_log`: the open turn as it was told |
 //! | `live_template` | the strings of a live turn as rows |
 //! | `reply` | one answer: steps → frames and captions; what remains of it |
 //! | `cluster` | messages → work for the engine; samples → messages; `cluster_turn`: the user's turn; `cluster_answer`: the answer |
@@ -28,6 +28,7 @@ mod order;
 mod reply;
 mod resend;
 mod transcript;
+mod turn_log;
 
 pub use live_template::LiveTemplate;
 pub use order::{Content, TurnOrder};

@@ -88,6 +88,11 @@ impl Reply {
         self.generated = step.finished || last;
     }
 
+    /// Whether some of its frames were sent.
+    pub fn is_sent(&self) -> bool {
+        self.sent > 0
+    }
+
     /// What the model reads after step `step`.
     pub fn input(&self, step: u32) -> NextInput {
         self.inputs[step as usize]

@@ -76,6 +76,12 @@ impl Transcript {
         open.map(|exchange| exchange.ending = ending).is_some()
     }
 
+    /// The session is lost: no open answer but that of `living` will be closed any more, and nothing remains of them.
+    pub fn lose(&mut self, living: Option<AttemptId>) {
+        let open = |exchange: &&mut Exchange| exchange.ending == Ending::Open && Some(exchange.attempt) != living;
+        self.exchanges.iter_mut().filter(open).for_each(|exchange| exchange.ending = Ending::Cut(String::new()));
+    }
+
     /// The exchanges, oldest first.
     pub fn exchanges(&self) -> impl DoubleEndedIterator<Item = &Exchange> + ExactSizeIterator {
         self.exchanges.iter()

@@ -50,8 +50,16 @@ impl UnitReader {
     /// # Errors
     /// [`WireError`]; the stream cannot be read on after one.
     pub fn next_unit<M: Wire>(&mut self) -> Result<Option<M>, WireError> {
+        self.next_unit_within(UNIT_BYTES_MAX)
+    }
+
+    /// The same with a stricter limit, for a sender who may be anyone.
+    ///
+    /// # Errors
+    /// [`WireError`]; the stream cannot be read on after one.
+    pub fn next_unit_within<M: Wire>(&mut self, bytes_max: usize) -> Result<Option<M>, WireError> {
         let rest = &self.bytes[self.at..];
-        let Some((length, prefix)) = read_length(rest)? else { return Ok(None) };
+        let Some((length, prefix)) = read_length(rest, bytes_max)? else { return Ok(None) };
         let Some(unit) = rest.get(prefix..prefix + length) else { return Ok(None) };
         let message = M::decode(unit)?;
         self.at += prefix + length;
@@ -67,25 +75,25 @@ impl UnitReader {
         if rest.is_empty() {
             return Ok(());
         }
-        let needed = read_length(rest)?.map_or(1 + rest.len(), |(length, prefix)| prefix + length);
+        let needed = read_length(rest, UNIT_BYTES_MAX)?.map_or(1 + rest.len(), |(length, prefix)| prefix + length);
         if needed > rest.len() { Err(WireError::Truncated { missing: needed - rest.len() }) } else { Ok(()) }
     }
 }
 
 /// A unit's length and the bytes that the length itself takes.
-fn read_length(bytes: &[u8]) -> Result<Option<(usize, usize)>, WireError> {
+fn read_length(bytes: &[u8], limit: usize) -> Result<Option<(usize, usize)>, WireError> {
     let mut length = 0u64;
     for (index, byte) in bytes.iter().take(LENGTH_BYTES_MAX).enumerate() {
         length |= u64::from(byte & 0x7f) << (7 * index);
         if byte & 0x80 == 0 {
-            return match length <= UNIT_BYTES_MAX as u64 {
+            return match length <= limit as u64 {
                 true => Ok(Some((length as usize, index + 1))),
-                false => Err(WireError::TooLong { bytes: length, limit: UNIT_BYTES_MAX }),
+                false => Err(WireError::TooLong { bytes: length, limit }),
             };
         }
     }
     match bytes.len() < LENGTH_BYTES_MAX {
         true => Ok(None),
-        false => Err(WireError::TooLong { bytes: u64::MAX, limit: UNIT_BYTES_MAX }),
+        false => Err(WireError::TooLong { bytes: u64::MAX, limit }),
     }
 }

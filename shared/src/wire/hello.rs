@@ -144,6 +144,11 @@ impl Reason {
         matches!(self, Reason::Busy | Reason::Shutdown | Reason::TooFast)
     }
 
+    /// Whether someone must mend something before any Hello of this edge is welcome.
+    pub fn is_final(self) -> bool {
+        matches!(self, Reason::Version | Reason::Token | Reason::Model | Reason::Settings)
+    }
+
     /// One word for logs and metrics.
     pub fn word(self) -> &'static str {
         match self {

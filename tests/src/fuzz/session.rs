@@ -251,6 +251,7 @@ pub fn cluster_session(data: &[u8], settings: &cluster::Settings) {
         session.handle(now, input);
         let outputs: Vec<_> = std::iter::from_fn(|| session.poll()).take(OUTPUTS_MAX + 1).collect();
         assert!(outputs.len() <= OUTPUTS_MAX);
+        assert!(session.is_within_limits());
         for output in outputs {
             match output {
                 cluster::ClusterOutput::Engine(EngineOp::Truncate(to)) => {

@@ -11,7 +11,7 @@ use caracal_edge::audio::voice_activity::{SpeechProbability, VAD_WINDOW_SAMPLES,
 use caracal_edge::command::talk::Told;
 use caracal_edge::conversation::{Settings, Story};
 use caracal_edge::io::door::Door;
-use caracal_edge::io::driver::{AcceleratorThread, Driver, DriverSettings, Event, Voice};
+use caracal_edge::io::driver::{AcceleratorThread, Driver, DriverError, DriverSettings, Event, Voice};
 use caracal_edge::io::quic::{QuicDoor, QuicSettings};
 use caracal_edge::io::trust::Trust;
 use caracal_edge::io::{Clock, Hop, Shot, Sink, SinkError, VadError};
@@ -80,17 +80,19 @@ impl Voice for Known {
     }
 }
 
-/// Remembers how many samples were played.
+/// Counts the samples that were played, and those among them that are no silence.
 #[derive(Clone, Default)]
-struct Ear(Arc<Mutex<Vec<(u64, usize)>>>);
+struct Ear(Arc<Mutex<(usize, usize)>>);
 
 impl Sink for Ear {
     fn sample_rate(&self) -> u32 {
         24_000
     }
 
-    fn play(&mut self, position: u64, samples: &[f32]) -> Result<(), SinkError> {
-        self.0.lock().expect("nobody panicked").push((position, samples.len()));
+    fn play(&mut self, samples: &[f32]) -> Result<(), SinkError> {
+        let mut counts = self.0.lock().expect("nobody panicked");
+        counts.0 += samples.len();
+        counts.1 += samples.iter().filter(|sample| **sample != 0.0).count();
         Ok(())
     }
 
@@ -106,7 +108,9 @@ pub struct Edge {
     pub stories: Vec<(Micros, Story)>,
     /// What was said and answered.
     pub transcript: Vec<Exchange>,
-    /// Samples that were heard.
+    /// Samples that the speaker was given.
+    pub played: usize,
+    /// Those among them that are no silence.
     pub samples: usize,
 }
 
@@ -126,15 +130,7 @@ impl Edge {
         keep: bool,
         meanwhile: impl FnMut(u64, &QuicDoor),
     ) -> Self {
-        let settings = QuicSettings {
-            address: address.to_string(),
-            trust: Trust::Fingerprint(trust.into()),
-            keep_alive: Duration::from_millis(300),
-            idle_timeout: options.idle_timeout,
-            reconnect_longest: Duration::from_millis(500),
-        };
-        let open = |told: Told| QuicDoor::open(settings, told).expect("a network thread");
-        Self::live_through(model, token, options, keep, open, meanwhile)
+        Self::live_through(model, token, options, keep, quic(&address.to_string(), trust, options), meanwhile)
     }
 
     /// The same through any door.
@@ -147,8 +143,26 @@ impl Edge {
         options: &EdgeOptions,
         keep: bool,
         open: impl FnOnce(Told) -> D,
-        mut meanwhile: impl FnMut(u64, &D),
+        meanwhile: impl FnMut(u64, &D),
     ) -> Self {
+        Self::try_live_through(model, token, options, keep, open, meanwhile).expect("the driver runs")
+    }
+
+    /// The same for an edge that may fail.
+    ///
+    /// # Errors
+    /// What the driver ended with.
+    ///
+    /// # Panics
+    /// When the model or a thread cannot be used.
+    pub fn try_live_through<D: Door>(
+        model: &Path,
+        token: &str,
+        options: &EdgeOptions,
+        keep: bool,
+        open: impl FnOnce(Told) -> D,
+        mut meanwhile: impl FnMut(u64, &D),
+    ) -> Result<Self, DriverError> {
         let (events, received) = channel();
         let told = Mutex::new(events.clone());
         // A driver that has ended needs no news.
@@ -157,25 +171,24 @@ impl Edge {
         let (mut driver, stories, stop) = start(model, token, options, door, ear.clone(), events, received);
         let mut last = 0;
         let until = options.until_ms;
-        driver
-            .run_with(|driver| {
-                let now = driver.now().0 / 1000;
-                if now / 10 > last / 10 {
-                    last = now;
-                    meanwhile(now, &driver.door);
-                }
-                // A machine that is busy with other tests answers late; what is tested is that it answers.
-                let talk = driver.conversation();
-                let open = talk.state() != TurnState::Idle || talk.transcript().exchanges().any(|exchange| exchange.ending == Ending::Open);
-                now >= until && (!open || now >= until + PATIENCE_MS)
-            })
-            .expect("the driver runs");
+        let ran = driver.run_with(|driver| {
+            let now = driver.now().0 / 1000;
+            if now / 10 > last / 10 {
+                last = now;
+                meanwhile(now, &driver.door);
+            }
+            // A machine that is busy with other tests answers late; what is tested is that it answers.
+            let talk = driver.conversation();
+            let open = talk.state() != TurnState::Idle || talk.transcript().exchanges().any(|exchange| exchange.ending == Ending::Open);
+            now >= until && (!open || now >= until + PATIENCE_MS)
+        });
         stop.store(true, Ordering::Relaxed);
+        ran?;
         let transcript = driver.conversation().transcript().exchanges().cloned().collect();
         driver.finish(keep).expect("the sink stops");
         let stories = std::mem::take(&mut *stories.lock().expect("nobody panicked"));
-        let samples = ear.0.lock().expect("nobody panicked").iter().map(|(_, count)| count).sum();
-        Self { stories, transcript, samples }
+        let (played, samples) = *ear.0.lock().expect("nobody panicked");
+        Ok(Self { stories, transcript, played, samples })
     }
 
     /// Microseconds from the end of each turn to the first sound of its answer.
@@ -187,6 +200,21 @@ impl Edge {
         };
         self.stories.iter().filter_map(end).collect()
     }
+}
+
+/// Opens the door over QUIC to `address`, a host and a port.
+///
+/// # Panics
+/// When there is no thread for it.
+pub fn quic(address: &str, trust: &str, options: &EdgeOptions) -> impl FnOnce(Told) -> QuicDoor + use<> {
+    let settings = QuicSettings {
+        address: address.into(),
+        trust: Trust::Fingerprint(trust.into()),
+        keep_alive: Duration::from_millis(300),
+        idle_timeout: options.idle_timeout,
+        reconnect_longest: Duration::from_millis(500),
+    };
+    move |told: Told| QuicDoor::open(settings, told).expect("a network thread")
 }
 
 type Stories = Arc<Mutex<Vec<(Micros, Story)>>>;

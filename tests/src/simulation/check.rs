@@ -51,6 +51,18 @@ pub fn transcripts_agree(world: &World, edge: usize, key: SessionKey) -> Vec<Exc
     edge
 }
 
+/// One side's transcript is the end of the other's but for numbers, which begin anew with a process, and every answer
+/// that either tells of has ended.
+///
+/// # Panics
+/// When it is not, or one has not.
+pub fn ends_alike(all: &[Exchange], end: &[Exchange]) {
+    let plain = |e: &Exchange| (e.audio, e.pictures, e.digest, e.ending.clone());
+    let tail = all.iter().skip(all.len().saturating_sub(end.len())).map(plain);
+    assert_eq!(tail.collect::<Vec<_>>(), end.iter().map(plain).collect::<Vec<_>>(), "the transcripts differ");
+    assert!(all.iter().all(|exchange| exchange.ending != Ending::Open), "an answer never ended: {all:#?}");
+}
+
 /// Hops of sound in a session's cache. Within a turn no hop may be missing or come twice.
 ///
 /// # Panics

@@ -55,6 +55,12 @@ impl Link {
         Self { settings, connection: None, outage_until: Micros(0), stalled_until: Micros(0), last: [Micros(0); 3] }
     }
 
+    /// The connection goes on over another road: nothing gets through until it was tried there and back.
+    pub fn go_over(&mut self, settings: LinkSettings, now: Micros) {
+        self.settings = settings;
+        self.outage_until = self.outage_until.max(now.after(Micros(2 * settings.delay.0)));
+    }
+
     /// When a message that is sent now arrives.
     pub fn arrival(&mut self, now: Micros, lane: Lane, rng: &mut StdRng) -> Micros {
         let LinkSettings { delay, jitter, loss_percent } = self.settings;

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use caracal_cluster::admission::Admission;
 use caracal_cluster::executor::Execute;
 use caracal_cluster::node::{ConnectionId, Node, NodeInput, NodeOutput};
-use caracal_cluster::scheduler::{Blocks, WorkResult};
+use caracal_cluster::scheduler::{Blocks, SessionKey, WorkResult};
 use caracal_cluster::tokenizer::Tokenizer;
 use caracal_edge::conversation::{Input, Output, Settings};
-use caracal_edge::job::JobResult;
+use caracal_edge::job::{Job, JobResult};
 use caracal_edge::vision::Picture;
 use caracal_shared::machine::{Machine, Micros};
 use caracal_shared::session::LiveTemplate;
@@ -45,6 +45,8 @@ pub struct EdgeSetup {
     pub camera: bool,
     /// How much slower than usual its accelerator is; 0 is as usual.
     pub slowness: u64,
+    /// How much slower still it sees; 0 is as usual.
+    pub blindness: u64,
     /// Its link.
     pub link: LinkSettings,
 }
@@ -72,6 +74,14 @@ pub enum Fault {
         edge: usize,
         /// Milliseconds.
         for_ms: u64,
+    },
+    /// The edge's address changes: the connection stands and goes on over another road. QUIC says again what was lost
+    /// with the old one, so at this level nothing arrives until the new road has been tried there and back.
+    Move {
+        /// Whose.
+        edge: usize,
+        /// The new road.
+        link: LinkSettings,
     },
     /// The edge's process is started anew.
     RestartEdge(usize),
@@ -176,6 +186,8 @@ pub struct World {
     /// Refusals of connections.
     pub refused: Vec<Reason>,
     connections: u64,
+    /// The latest session of each edge.
+    keys: Vec<Option<SessionKey>>,
     /// Messages on their way down, and whether the node was told.
     down: Vec<(usize, bool)>,
     picture: Arc<Picture>,
@@ -211,6 +223,7 @@ impl World {
             counted: Vec::new(),
             refused: Vec::new(),
             connections: 0,
+            keys: vec![None; setup.edges.len()],
             down: vec![(0, false); setup.edges.len()],
             picture: Arc::new(Picture::new("simulated", 2, 2, vec![0; 12]).expect("a small picture")),
             setup,
@@ -297,6 +310,19 @@ impl World {
         }
     }
 
+    /// Connections that were ever begun.
+    pub fn connections(&self) -> u64 {
+        self.connections
+    }
+
+    /// The session that an edge began last.
+    ///
+    /// # Panics
+    /// When it has begun none.
+    pub fn session_of(&self, edge: usize) -> SessionKey {
+        self.keys[edge].expect("the edge has begun a session")
+    }
+
     fn stands(&self, edge: usize, connection: ConnectionId) -> bool {
         self.edges[edge].link.connection == Some(connection)
     }
@@ -321,12 +347,14 @@ impl World {
         self.edges[edge].conversation.handle(now, input);
         let outputs: Vec<Output> = std::iter::from_fn(|| self.edges[edge].conversation.poll()).take(OUTPUTS_MAX).collect();
         assert!(outputs.len() < OUTPUTS_MAX, "an edge does not stop asking");
+        assert!(self.edges[edge].conversation.is_within_limits(), "the edge keeps more than its limits allow");
         for output in outputs {
             let host = &mut self.edges[edge];
             match output {
                 Output::Job(job) => {
+                    let blindness = if matches!(job, Job::See { .. }) { 1 + self.setup.edges[edge].blindness } else { 1 };
                     let (result, takes) = host.accelerator.run(job);
-                    host.busy_until = host.busy_until.max(self.now).after(Micros(takes * host.slowness));
+                    host.busy_until = host.busy_until.max(self.now).after(Micros(takes * host.slowness * blindness));
                     let (at, life) = (host.busy_until, host.life);
                     if let Some(result) = result {
                         self.at(at, Event::Done(edge, life, result));
@@ -379,7 +407,13 @@ impl World {
         let hello = Hello { version: VERSION, token: TOKEN.into(), model, resume: host.conversation.resume() };
         let ticket = Ticket(std::array::from_fn(|_| self.rng.random()));
         assert_eq!(EdgeMessage::decode(&EdgeMessage::Hello(hello.clone()).encode()), Ok(EdgeMessage::Hello(hello.clone())));
+        let newest = |world: &Self| world.node.sessions().map(|(key, ..)| key).last();
+        let before = newest(self);
         self.node(NodeInput::Connect { connection, hello, ticket });
+        // Keys grow: a new one is that of a session which has just begun.
+        if newest(self) > before {
+            self.keys[edge] = newest(self);
+        }
     }
 
     fn drop_connection(&mut self, edge: usize) {
@@ -392,6 +426,7 @@ impl World {
         self.node.handle(self.now, input);
         let outputs: Vec<NodeOutput> = std::iter::from_fn(|| self.node.poll()).take(OUTPUTS_MAX).collect();
         assert!(outputs.len() < OUTPUTS_MAX, "the node does not stop asking");
+        assert!(self.node.sessions().all(|(_, session, _)| session.is_within_limits()), "a session keeps more than its limits allow");
         let mut full = Vec::new();
         for output in outputs {
             match output {
@@ -408,7 +443,7 @@ impl World {
                     let at = self.now.after(Micros(step + row * u64::from(rows)));
                     self.at(at, Event::Stepped(self.cluster_life, results));
                 }
-                NodeOutput::Event(_, event) => self.counted.push((self.now, event)),
+                NodeOutput::Event(_, _, event) => self.counted.push((self.now, event)),
                 NodeOutput::Refused(reason) => self.refused.push(reason),
             }
         }
@@ -436,6 +471,10 @@ impl World {
             }
             Fault::Outage { edge, for_ms } => self.edges[edge].link.outage_until = self.now.after(Micros(1000 * for_ms)),
             Fault::Stall { edge, for_ms } => self.edges[edge].link.stalled_until = self.now.after(Micros(1000 * for_ms)),
+            Fault::Move { edge, link } => {
+                self.setup.edges[edge].link = link;
+                self.edges[edge].link.go_over(link, self.now);
+            }
             Fault::RestartEdge(edge) => {
                 self.drop_connection(edge);
                 self.edges[edge].restart();

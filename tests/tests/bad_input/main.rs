@@ -4,4 +4,5 @@ mod audio;
 mod backbone;
 mod codec;
 mod prompt;
+mod session;
 mod vision;

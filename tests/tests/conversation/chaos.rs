@@ -1,6 +1,8 @@
 //! Random speech and random faults, many seeds: what must hold, holds.
 
 use caracal_edge::conversation::Story;
+use caracal_shared::machine::Micros;
+use caracal_tests::simulation::link::LinkSettings;
 use caracal_tests::simulation::{Fault, check};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -23,10 +25,14 @@ fn speech(rng: &mut StdRng) -> Vec<(u64, u64)> {
 
 fn faults(rng: &mut StdRng) -> Vec<(u64, Fault)> {
     let edge = 0;
-    let mut fault = || match rng.random_range(0..4) {
+    let mut fault = || match rng.random_range(0..5) {
         0 => Fault::Cut { edge, for_ms: rng.random_range(40..3000) },
         1 => Fault::Outage { edge, for_ms: rng.random_range(10..2500) },
         2 => Fault::Stall { edge, for_ms: rng.random_range(10..4000) },
+        3 => {
+            let link = LinkSettings { delay: Micros(rng.random_range(1_000..80_000)), ..LinkSettings::default() };
+            Fault::Move { edge, link }
+        }
         _ => Fault::Clock { edge, by_ms: rng.random_range(-400..400) },
     };
     let mut faults: Vec<Fault> = (0..6).map(|_| fault()).collect();
@@ -44,7 +50,7 @@ fn random_conversations_through_random_faults() {
                 setup.frames = 20 + (seed % 90) as u32;
                 setup.engine.0 = 4_000 + 1_000 * (seed % 20);
             });
-            let told = |story: &Story| matches!(story, Story::Notice(..) | Story::Overrun(_));
+            let told = |story: &Story| matches!(story, Story::Notice(..) | Story::Overrun(_) | Story::Unseen);
             let notices: Vec<_> = world.edges[0].stories.iter().filter(|(_, story)| told(story)).collect();
             assert!(notices.is_empty(), "{notices:?}");
             check::everything(&world).len()

@@ -6,12 +6,7 @@ use caracal_tests::simulation::link::LinkSettings;
 use caracal_tests::simulation::{EdgeSetup, Fault, Setup, World, check};
 
 fn edge(speech: &[(u64, u64)]) -> EdgeSetup {
-    EdgeSetup {
-        speech: speech.to_vec(),
-        camera: false,
-        slowness: 0,
-        link: LinkSettings { delay: Micros(5_000), ..LinkSettings::default() },
-    }
+    EdgeSetup { speech: speech.to_vec(), link: LinkSettings { delay: Micros(5_000), ..LinkSettings::default() }, ..EdgeSetup::default() }
 }
 
 #[test]
@@ -22,6 +17,11 @@ fn four_at_once_are_answered_without_an_underrun() {
         let mut world = World::new(Setup { seed, edges, ..Setup::default() });
         world.run(30_000);
         check::blocks(&world);
+        for edge in 0..4 {
+            let key = world.session_of(edge);
+            check::nothing_is_missing(&world, edge, key);
+            check::transcripts_agree(&world, edge, key);
+        }
         for host in &world.edges {
             assert_eq!(host.conversation.transcript().exchanges().len(), 2, "seed {seed}");
             assert!(!host.stories.iter().any(|(_, story)| matches!(story, Story::Underrun(_))), "seed {seed}");
@@ -34,9 +34,19 @@ fn one_stalls_is_cut_and_restarts_and_the_other_does_not_notice() {
     for seed in 0..20 {
         let speech = [(500, 2000), (9000, 10_000)];
         let quiet = |faults: Vec<(u64, Fault)>| {
+            let unharmed = faults.is_empty();
             let mut world = World::new(Setup { seed, edges: vec![edge(&speech), edge(&speech)], faults, frames: 60, ..Setup::default() });
             world.run(30_000);
             check::blocks(&world);
+            for edge in 0..2 {
+                let (cluster, told) = check::transcripts(&world, edge, world.session_of(edge));
+                check::ends_alike(&cluster, &told);
+            }
+            check::nothing_is_missing(&world, 0, world.session_of(0));
+            check::transcripts_agree(&world, 0, world.session_of(0));
+            if unharmed {
+                check::nothing_is_missing(&world, 1, world.session_of(1));
+            }
             world.edges[0].conversation.transcript().exchanges().cloned().collect::<Vec<_>>()
         };
         let faults = vec![

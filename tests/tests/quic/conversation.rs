@@ -30,6 +30,8 @@ fn two_turns_are_answered_at_every_cut_and_precision_with_and_without_eyes() {
         let edge = Edge::live(place.model(), cluster.address(), &cluster.fingerprint, &cluster.token, &options, true, |_, _| {});
         assert_eq!(edge.transcript.len(), 2, "{cut:?} {precision:?}: {:?}", edge.stories);
         assert!(edge.samples > 0, "nothing was heard");
+        // 24 samples a millisecond, but for the microphone's last second, which may wait when the edge leaves.
+        assert!(edge.played as u64 >= 24 * (options.until_ms - 1000), "silence is played as time passes: {}", edge.played);
         println!("{cut:?} {precision:?}: from the end of the turn to its sound {:?} us", edge.waits());
         assert_eq!(ended(&edge), 2, "{:?}", edge.stories);
         assert!(edge.transcript.iter().all(|exchange| (exchange.pictures > 0) == camera), "{:?}", edge.transcript);
@@ -139,6 +141,11 @@ fn a_cluster_restarts_and_says_so() {
         edge.stories.iter().filter_map(|(_, s)| if let Story::Notice(reason, _) = s { Some(*reason) } else { None }).collect();
     assert!(notices.contains(&Reason::Ticket), "{notices:?} {:?}", edge.stories);
     assert_eq!(ended(&edge), 2, "{:?}", edge.transcript);
+    let cluster = cluster.expect("it was started again");
+    // It knows of nothing before it began anew.
+    let told = cluster.transcripts();
+    assert!(told.len() == 1 && !told[0].is_empty() && edge.transcript.ends_with(&told[0]), "{told:?} {:?}", edge.transcript);
+    settled(&cluster);
 }
 
 #[test]
@@ -155,4 +162,5 @@ fn a_device_that_changes_its_address_keeps_its_connection() {
     assert_eq!(cluster.transcripts(), [edge.transcript.clone()]);
     assert_eq!(ended(&edge), 1, "{:?}", edge.stories);
     assert!((25..=34).contains(&edge.transcript[0].audio), "{:?}", edge.transcript);
+    settled(&cluster);
 }

@@ -1,9 +1,13 @@
-//! Real QUIC on one machine: loss, cuts, restarts, a moving address, strangers.
+//! Real QUIC on one machine: loss, cuts, restarts, a moving address, refusals, strangers.
 //!
 //! These take real time, so each is one conversation.
 
+#![allow(clippy::disallowed_methods, reason = "real time is waited for and measured, and threads stop what runs")]
+
 mod conversation;
 mod kitten;
+mod refusals;
+mod shutdown;
 mod strangers;
 
 use std::path::Path;

@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use caracal_cluster::node::{ConnectionId, NodeInput, NodeOutput};
-use caracal_cluster::scheduler::{Blocks, Sampled, Scheduler, SchedulerInput, SchedulerOutput, SessionKey};
+use caracal_cluster::scheduler::{Blocks, PlannedWork, Sampled, Scheduler, SchedulerInput, SchedulerOutput, SessionKey, StepPlan};
 use caracal_edge::conversation::{Conversation, Input, Settings};
 use caracal_edge::downlink::{Downlink, DownlinkInput};
 use caracal_edge::job::JobResult;
@@ -11,10 +11,11 @@ use caracal_edge::playout::{Playout, PlayoutInput};
 use caracal_edge::uplink::{Uplink, UplinkInput};
 use caracal_shared::machine::{Machine, Micros};
 use caracal_shared::prompt::Row;
+use caracal_shared::reply::NextInput;
 use caracal_shared::session::engine::{Choose, EngineOp, Part};
 use caracal_shared::session::{cluster, edge};
 use caracal_shared::turn::{AttemptId, TurnId, TurnOutput, TurnTiming};
-use caracal_shared::wire::{ClusterMessage, Hello, Ticket, VERSION};
+use caracal_shared::wire::{ClusterMessage, Hello, Reason, Refusal, Ticket, VERSION};
 use caracal_tests::fuzz::session::{cluster_input, cluster_settings, conversation_input, edge_input, node, node_input, script};
 use caracal_tests::fuzz::{cluster_session, edge_session};
 use caracal_tests::machine_laws;
@@ -41,6 +42,49 @@ fn times<I: std::fmt::Debug + Clone>(input: impl Strategy<Value = I>) -> impl St
         };
         steps.into_iter().map(at).collect()
     })
+}
+
+/// Anything that sessions may ask for, in any order, and the results of each plan some time after it: a result that
+/// nobody asked for is a fault of the engine. Seconds between inputs reach the limit of waiting for blocks.
+fn scheduler_script(start: &Scheduler, ops: &[(u8, u64, u32, u64)]) -> Vec<(Micros, SchedulerInput)> {
+    let mut scheduler = start.clone();
+    let (mut script, mut now, mut running) = (Vec::new(), 0, None);
+    for (kind, key, rows, seconds) in ops {
+        let key = SessionKey(*key);
+        let input = match kind {
+            0 => SchedulerInput::Tick,
+            1 => SchedulerInput::Close(key),
+            2 | 3 => SchedulerInput::Open(key),
+            4 => SchedulerInput::Op(key, EngineOp::Truncate(*rows)),
+            5 | 6 => {
+                let choose = (rows % 3 == 0).then_some(Choose { attempt: AttemptId(0), step: 0 });
+                SchedulerInput::Op(key, EngineOp::Extend { parts: vec![Part::Rows(vec![Row::text(7); *rows as usize])], choose })
+            }
+            7 => {
+                let step = NextInput { text: Some(7), codes: [None; 4] };
+                let choose = Some(Choose { attempt: AttemptId(0), step: 1 });
+                SchedulerInput::Op(key, EngineOp::Extend { parts: vec![Part::Steps(vec![step])], choose })
+            }
+            _ => {
+                let Some(plan): Option<StepPlan> = running.take() else { continue };
+                let sampled = |choose| Sampled { choose, text: 0, codes: [0; 4] };
+                let result = |work: &PlannedWork| match rows % 7 {
+                    0 => Err(Refusal::new(Reason::Busy, "full")),
+                    _ => Ok(work.choose.map(sampled)),
+                };
+                SchedulerInput::Stepped(plan.work.iter().map(result).collect())
+            }
+        };
+        now += if seconds % 3 == 0 { 1_000_000 * seconds } else { 700 };
+        scheduler.handle(Micros(now), input.clone());
+        script.push((Micros(now), input));
+        while let Some(output) = scheduler.poll() {
+            if let SchedulerOutput::Step(plan) = output {
+                assert_eq!(running.replace(plan), None, "a plan before the results of the one before");
+            }
+        }
+    }
+    script
 }
 
 proptest! {
@@ -128,6 +172,14 @@ proptest! {
         4 => (attempt(), any::<bool>()).prop_map(|(attempt, last)| DownlinkInput::Done(JobResult::Spoken { attempt, samples: vec![0.1; 3], last })),
     ]), saved in 0usize..80) {
         machine_laws::check(&Downlink::default(), &script, saved, DownlinkInput::Drop, 8);
+    }
+
+    #[test]
+    fn of_the_scheduler_as_of_any_machine(
+        ops in prop::collection::vec((0u8..12, 0u64..4, 0u32..90, 0u64..13), 1..80), total in 4u32..40, saved in 0usize..80,
+    ) {
+        let start = Scheduler::new(Blocks { tokens: 8, total });
+        machine_laws::check(&start, &scheduler_script(&start, &ops), saved, SchedulerInput::Tick, 64);
     }
 
     /// Whatever is asked, all of it is done, in order, and never with more blocks than there are.
