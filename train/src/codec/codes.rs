@@ -58,7 +58,7 @@ pub fn of(folders: &Folders, spoken: &[Spoken]) -> Result<Vec<(String, Vec<Frame
 ///
 /// # Errors
 /// When the clip is too long, or the tokenizer has not four codebooks.
-pub fn encode(tokenizer: &AudioTokenizer, clip: &Clip) -> Result<Vec<FrameCodes>> {
+fn encode(tokenizer: &AudioTokenizer, clip: &Clip) -> Result<Vec<FrameCodes>> {
     let codes = tokenizer.clip(&Waveform::new(clip.low.clone())?, LOW_RATE)?;
     ensure!(codes.acoustic.len() == 3, "the tokenizer has {} acoustic codebooks, kitten has 3", codes.acoustic.len());
     // The last frame lacks analysis windows where silence ends; it speaks as the one before.

@@ -7,16 +7,15 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use burn::tensor::{DType, Device};
 use caracal_cluster::generate::outcome::Sound;
-use caracal_edge::codec::{AudioDecoder, AudioTokenizer, CodecIds, DecoderConfig};
+use caracal_edge::codec::{AudioDecoder, CodecIds, DecoderConfig};
 
 use super::clips::{Clip, HIGH_RATE};
-use super::codes::encode;
-use super::shape::{DECODER_FILE, TOKENIZER_FILE};
+use super::shape::DECODER_FILE;
 use super::{codes, decoder, publish};
 use crate::brain::phrases;
 use crate::evaluate::judged::word_error_rate;
 use crate::stage::Folders;
-use crate::voices::piper;
+use crate::voices::piper::{self, Spoken};
 
 /// Word error rates in percent of the recordings and of their round trips.
 #[derive(Clone, Copy, Debug)]
@@ -27,22 +26,21 @@ pub struct RoundTrip {
     pub after: f64,
 }
 
-/// Writes the recordings and their round trips with a table of what they say, and asks the judge.
+/// Writes the recordings and their round trips, by the codes that lessons have of them, with a table of what they say, and
+/// asks the judge.
 ///
 /// # Errors
 /// When the codec is not complete, a file cannot be written, or the judge fails.
-pub fn round_trip(folders: &Folders, clips: &[Clip], judge: &Path) -> Result<RoundTrip> {
+pub fn round_trip(folders: &Folders, spoken: &[Spoken], judge: &Path) -> Result<RoundTrip> {
     let folder = publish::folder(folders);
-    let device = Device::flex();
-    let (tokenizer, _) = AudioTokenizer::open(&folder.join(TOKENIZER_FILE), &device, DType::F32)?;
     let config = DecoderConfig::read(&folder.join(DECODER_FILE))?;
-    let (speaker, _) = AudioDecoder::open(&folder, &device, DType::F32)?;
+    let (speaker, _) = AudioDecoder::open(&folder, &Device::flex(), DType::F32)?;
     let ids = CodecIds::new(&config);
     let out = folders.work.join("round_trip");
     std::fs::create_dir_all(&out).with_context(|| format!("{}: cannot be made", out.display()))?;
     let (mut before, mut after) = (String::new(), String::new());
-    for (index, clip) in clips.iter().enumerate() {
-        let codes = encode(&tokenizer, clip)?;
+    for (index, (spoken, (_, codes))) in spoken.iter().zip(codes::of(folders, spoken)?).enumerate() {
+        let clip = Clip::read(spoken)?;
         let spoken = speaker.offline(&decoder::frames(&ids, &codes)?);
         for (name, samples, table) in [("before", &clip.high, &mut before), ("after", &spoken, &mut after)] {
             let name = format!("{name}_{index:03}.wav");

@@ -93,7 +93,7 @@ pub fn run(options: &Options, folders: &Folders) -> Result<()> {
     let shapes = shape::Shapes::read(&folder)?;
     let sentences = sentences::choose(options.sentences.as_deref())?;
     if let Some(judge) = &options.evaluate {
-        let held_out = clips::read_all(&piper::speak(folders, &sentences.held_out)?)?;
+        let held_out = piper::speak(folders, &sentences.held_out)?;
         let evaluate::RoundTrip { before, after } = evaluate::round_trip(folders, &held_out, judge)?;
         println!("codec: word error rate of {} recordings {before:.2} %, behind the codec {after:.2} %", held_out.len());
         let phrased = evaluate::phrase_by_phrase(folders, &sentences.held_out, judge)?;

@@ -9,7 +9,7 @@ use caracal_cluster::generate::outcome::Sound;
 
 use super::report::Measured;
 use crate::codec::evaluate::{RoundTrip, round_trip};
-use crate::codec::{clips, sentences};
+use crate::codec::sentences;
 use crate::stage::Folders;
 use crate::voices::piper;
 
@@ -44,8 +44,7 @@ pub fn replies(judge: &Path, folder: &Path, spoken: &[(String, Sound)]) -> Resul
 pub fn codec(judge: &Path, folders: &Folders) -> Result<Measured> {
     let mut held_out = sentences::choose(None)?.held_out;
     held_out.truncate(ROUND_TRIPS);
-    let clips = clips::read_all(&piper::speak(folders, &held_out)?)?;
-    let RoundTrip { before, after } = round_trip(folders, &clips, judge)?;
+    let RoundTrip { before, after } = round_trip(folders, &piper::speak(folders, &held_out)?, judge)?;
     let name = format!("codec round trip: word error rate above the recordings' own {before:.1} %, points");
     Ok(Measured::at_most(&name, after - before, ROUND_TRIP_MAX))
 }
