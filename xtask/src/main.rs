@@ -64,7 +64,7 @@ enum Task {
     },
     /// Fuzz one target for as long as you let it (needs cargo-fuzz); the test suite runs the same targets briefly.
     Fuzz {
-        /// Target: cmvn, safetensors, pytorch or image_size.
+        /// Target: a file of `tests/fuzz/fuzz_targets` without its ending, such as wire_unit, cluster_session or edge_session.
         target: String,
     },
 }
