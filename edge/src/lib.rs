@@ -11,7 +11,7 @@
 //! | [`live`], [`accelerator`], [`identity`] | a model folder as ears, eyes and mouth behind their jobs; which model it is |
 //! | [`job`] | what these machines ask of the accelerator |
 //! | [`codec`] | speech ⇄ four codes every 60 ms |
-//! | [`settings`], [`config`], [`token`] | configuration files of both programs; the edge's keys; the device token |
+//! | [`settings`], [`config`], [`token`] | configuration files of both programs; the edge's keys; device tokens |
 //! | [`timeline`] | the picture of a conversation, as SVG |
 //! | [`doctor`], [`command`] | what works on this device; the subcommands of `caracal` |
 //! | [`io`] | what waits for the world outside: sound in and out, pictures, video, the VAD's runtime |

@@ -92,8 +92,7 @@ fn tokens(file: &Path) -> Result<Vec<String>, StateError> {
         write_private(file, format!("{token}\n").as_bytes())?;
     }
     let text = std::fs::read_to_string(file).map_err(|e| wrong(format!("cannot be read: {e}")))?;
-    let words = text.lines().map(|line| line.split('#').next().unwrap_or_default().trim()).filter(|token| !token.is_empty());
-    let tokens: Vec<String> = words.map(str::to_string).collect();
+    let tokens: Vec<String> = caracal_edge::token::tokens(&text).map(str::to_string).collect();
     match tokens.iter().find(|token| token.len() > NAME_BYTES_MAX) {
         Some(_) => Err(wrong(format!("a token is longer than {NAME_BYTES_MAX} bytes. Make it shorter."))),
         None if tokens.is_empty() => Err(wrong("holds no token, so no edge could connect. Delete it to get one made.".into())),

@@ -11,7 +11,7 @@ use super::talk::{TalkOptions, prepare, talk};
 use crate::config::ClusterLink;
 use crate::io::quic::{QuicDoor, QuicSettings};
 use crate::io::trust::{Trust, TrustError};
-use crate::token::first_token;
+use crate::token::tokens;
 
 /// Hear, see and speak with a cluster.
 #[derive(clap::Args, Debug)]
@@ -64,6 +64,6 @@ fn quic_settings(link: &ClusterLink) -> Result<QuicSettings, TrustError> {
 fn read_token(link: &ClusterLink) -> Result<String> {
     let file = link.token.as_deref().context("no device token: name its file with cluster.token in the configuration")?;
     let text = std::fs::read_to_string(file).with_context(|| format!("{}: cannot be read; correct cluster.token", file.display()))?;
-    let token = first_token(&text).with_context(|| format!("{}: holds no token; copy one from the cluster", file.display()))?;
+    let token = tokens(&text).next().with_context(|| format!("{}: holds no token; copy one from the cluster", file.display()))?;
     Ok(token.to_string())
 }

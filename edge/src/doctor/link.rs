@@ -5,7 +5,7 @@ use std::path::Path;
 use super::Check;
 use crate::config::{ClusterLink, EdgeConfig};
 use crate::io::link_probe::probe;
-use crate::token::first_token;
+use crate::token::tokens;
 
 /// Fewest letters of a token that nobody can guess: 128 bits in hexadecimal.
 const TOKEN_LETTERS_MIN: usize = 32;
@@ -35,7 +35,7 @@ fn token_file(file: &Path) -> Check {
     }
     let letters = match std::fs::read_to_string(file) {
         Err(error) => return Check::problem(format!("{name}: cannot be read: {error}"), "Correct `cluster.token`."),
-        Ok(text) => first_token(&text).unwrap_or_default().len(),
+        Ok(text) => tokens(&text).next().unwrap_or_default().len(),
     };
     if letters < TOKEN_LETTERS_MIN {
         let found = format!("{name}: {letters} letters, expected at least {TOKEN_LETTERS_MIN}");
