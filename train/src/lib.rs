@@ -8,11 +8,14 @@
 //! | [`eyes`] | drawn pictures and clips, ViT and its projector |
 //! | [`codec`] | semantic tokenizer, quantizer, decoder: speech ⇄ codes |
 //! | [`ctc`] | the loss that aligns sounds with what they say |
+//! | [`phones`] | the labels of what is heard, sound by sound |
 //! | [`brain`] | the language model: text, codes, what is heard and seen |
 //! | [`evaluate`] | what kitten can and cannot do, along the whole path |
 //! | [`word_vectors`] | the language model's vectors of words, which ears and eyes aim at |
+//! | [`adamw`] | the optimiser of every stage |
 //! | [`stage`] | what every stage of the training shares: where files lie, learning rate, progress, stopping and going on |
 
+pub mod adamw;
 pub mod brain;
 pub mod codec;
 pub mod ctc;
@@ -20,6 +23,7 @@ pub mod domain;
 pub mod ears;
 pub mod evaluate;
 pub mod eyes;
+pub mod phones;
 pub mod stage;
 pub mod voices;
 pub mod word_vectors;

@@ -124,7 +124,7 @@ impl Stage {
 
     /// What the step of this number draws from.
     pub fn rng(&self, step: usize) -> StdRng {
-        StdRng::seed_from_u64(self.seed.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(step as u64))
+        rng(self.seed, step)
     }
 
     /// Ends a step. Returns whether it is time to save: then save the networks and call [`Stage::saved`].
@@ -153,6 +153,11 @@ impl Stage {
         std::fs::write(&self.file, json!({"step": self.done, "loss": self.loss}).to_string())
             .with_context(|| format!("{}: cannot be written", self.file.display()))
     }
+}
+
+/// What the step of this number draws from in a stage with this seed.
+pub fn rng(seed: u64, step: usize) -> StdRng {
+    StdRng::seed_from_u64(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(step as u64))
 }
 
 fn read_step(file: &Path) -> Result<usize> {

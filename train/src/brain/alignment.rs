@@ -99,12 +99,12 @@ pub fn run(folders: &Folders, teacher: &mut Teacher, lessons: &Lessons) -> Resul
 
 #[cfg(test)]
 mod tests {
-    use burn::optim::AdamWConfig;
     use caracal_kernels::Weights;
     use rand::rngs::StdRng;
     use rand::{Rng, SeedableRng};
 
     use super::*;
+    use crate::adamw::{AdamW, Settings};
 
     const HEARD: usize = 24;
 
@@ -118,7 +118,7 @@ mod tests {
         let kinds: Vec<f32> = (0..6 * HEARD).map(|_| rng.random_range(-1.0..1.0)).collect();
         let scores: Vec<f32> = (0..6).flat_map(|kind| (0..6).map(move |unit| if unit == kind { 9.0 } else { 0.0 })).collect();
         let mut projector = AudioProjector::load(&Weights::random(2, &device), HEARD, WIDTH).expect("random weights fit");
-        let mut optimiser = AdamWConfig::new().init();
+        let mut optimiser = AdamW::new(Settings::default());
         for _ in 0..150 {
             let loss = aim.distance(&projector, kinds.clone(), scores.clone(), &device);
             let gradients = GradientsParams::from_grads(loss.backward(), &projector);

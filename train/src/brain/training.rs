@@ -1,9 +1,8 @@
 //! The loop that every stage runs in which the whole language model learns.
 
 use anyhow::Result;
-use burn::grad_clipping::GradientClippingConfig;
 use burn::module::Module;
-use burn::optim::{AdamWConfig, GradientsAccumulator, GradientsParams, ModuleOptimizer};
+use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::Device;
 use caracal_shared::tokenize::Markers;
 use rayon::ThreadPoolBuilder;
@@ -17,6 +16,7 @@ use super::measure::measure;
 use super::model::{Brain, BrainFiles};
 use super::sample::Sample;
 use super::shape::SEED;
+use crate::adamw::{AdamW, Settings};
 use crate::stage::{Folders, LearningRate, Stage};
 
 /// Rows of a step, of all shares together.
@@ -119,8 +119,8 @@ fn learn(brain: Brain, batch: &Batch, markers: &Markers, heard: usize, device: &
 }
 
 /// AdamW as all stages use it.
-pub fn optimiser() -> ModuleOptimizer {
-    AdamWConfig::new().with_beta_2(0.98).with_weight_decay(0.02).with_grad_clipping(Some(GradientClippingConfig::Norm(1.0))).init()
+pub fn optimiser() -> AdamW {
+    AdamW::new(Settings { beta_2: 0.98, weight_decay: 0.02, norm_max: 1.0, ..Settings::default() })
 }
 
 /// Averages of the parts of the loss.

@@ -7,8 +7,7 @@
 use std::path::Path;
 
 use anyhow::Result;
-use burn::grad_clipping::GradientClippingConfig;
-use burn::optim::{AdamWConfig, GradientsParams};
+use burn::optim::GradientsParams;
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use caracal_edge::codec::quantizer::Group;
 use caracal_edge::codec::{AcousticEncoder, GroupedResidualQuantizer, Trace};
@@ -24,6 +23,7 @@ use super::features::Features;
 use super::kmeans::{kmeans, nearest};
 use super::principal::Principal;
 use super::shape::{GROUP_CODES, LATENT, SEARCH, SEED, Shapes};
+use crate::adamw::{AdamW, Settings};
 use crate::stage::{Folders, LearningRate, Stage};
 
 /// Log-mel vectors of a frame.
@@ -65,8 +65,7 @@ pub fn train(folders: &Folders, shapes: &Shapes, clips: &[Clip], rate: LearningR
     let weights =
         checkpoint.as_ref().map_or_else(|| Weights::random(SEED + 1, &device), |c| Weights::from_checkpoint(c, &device, DType::F32));
     let (mut encoder, quantizer) = load(&weights, shapes)?;
-    let clip = GradientClippingConfig::Norm(0.5);
-    let mut optimizer = AdamWConfig::new().with_beta_2(0.99).with_epsilon(1e-8).with_grad_clipping(Some(clip)).init();
+    let mut optimizer = AdamW::new(Settings { beta_2: 0.99, epsilon: 1e-8, norm_max: 0.5, ..Settings::default() });
     while let Some(step) = stage.next_step() {
         let mut rng = stage.rng(step);
         let (mut wave, mut target) = (Vec::new(), Vec::new());

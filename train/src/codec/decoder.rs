@@ -1,9 +1,8 @@
 //! The decoder: learns to speak from the codes of the finished tokenizer.
 
 use anyhow::{Context, Result};
-use burn::grad_clipping::GradientClippingConfig;
 use burn::module::Module;
-use burn::optim::{AdamWConfig, GradientsParams};
+use burn::optim::GradientsParams;
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use caracal_edge::codec::{AudioDecoder, CodecFrame, CodecIds};
 use caracal_kernels::checkpoint::StoredDtype;
@@ -18,6 +17,7 @@ use super::hearing::Hearing;
 use super::shape::{SEED, Shapes};
 use super::spectral::SpectralLoss;
 use super::{acoustic, publish, semantic, transplant};
+use crate::adamw::{AdamW, Settings};
 use crate::stage::{Folders, LearningRate, Stage};
 
 /// Frames of a step, of sentences one after the other: at least 3 s. The decoder hears whole sentences, as when it is used.
@@ -70,8 +70,7 @@ pub fn train(
     let listener = semantic::trained(folders, shapes, &Weights::random(SEED, &device))?;
     let floor = Features::of(&clips[..clips.len().min(SILENCES)], &shapes.semantic)?.floor();
     let hearing = Hearing::new(listener, &shapes.semantic, floor, &device)?;
-    let clip = GradientClippingConfig::Norm(1.0);
-    let mut optimizer = AdamWConfig::new().with_beta_1(0.8).with_beta_2(0.99).with_epsilon(1e-8).with_grad_clipping(Some(clip)).init();
+    let mut optimizer = AdamW::new(Settings { beta_1: 0.8, beta_2: 0.99, epsilon: 1e-8, norm_max: 1.0, ..Settings::default() });
     let mut heard_mean = 0.0;
     let others = phrases.iter().min().map_or(clips.len(), |first| (*first).max(1));
     while let Some(step) = stage.next_step() {

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`shape`] | sizes, and the config files that say them |
 //! | [`sentences`] | what the voice says for training, and what is held out |
-//! | [`clips`], [`features`], [`phones`] | spoken sentences, what they look like, and what is said in them |
+//! | [`clips`], [`features`] | spoken sentences, and what they look like |
 //! | [`kmeans`], [`principal`] | centres and main directions of many rows |
 //! | [`semantic`] | first stage: what is said, by CTC, and its codes |
 //! | [`acoustic`] | second stage: how it sounds, and its codes |
@@ -21,7 +21,6 @@ pub mod evaluate;
 pub mod features;
 pub mod hearing;
 pub mod kmeans;
-pub mod phones;
 pub mod principal;
 pub mod publish;
 pub mod semantic;

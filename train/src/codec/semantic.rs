@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use anyhow::Result;
-use burn::optim::{AdamWConfig, GradientsParams};
+use burn::optim::GradientsParams;
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use caracal_edge::codec::semantic_tokenizer::SemanticEncoder;
 use caracal_edge::codec::{SemanticTokenizer, Trace};
@@ -19,9 +19,10 @@ use rand::rngs::StdRng;
 use super::clips::Clip;
 use super::features::Features;
 use super::kmeans::kmeans;
-use super::phones::Phones;
 use super::shape::{SEED, SEMANTIC_CODES, SEMANTIC_WIDTH, Shapes};
+use crate::adamw::{AdamW, Settings};
 use crate::ctc::{ctc_loss, edits, greedy};
+use crate::phones::Phones;
 use crate::stage::{Folders, LearningRate, Stage};
 
 /// Rows of logits for each frame.
@@ -73,7 +74,7 @@ pub fn train(folders: &Folders, shapes: &Shapes, clips: &[Clip], held_out: &[Cli
     network.0.cmvn_mean = network.0.cmvn_mean.set_require_grad(false);
     network.0.cmvn_scale = network.0.cmvn_scale.set_require_grad(false);
     let rate = LearningRate { peak: 1.5e-3, floor: 0.02, warmup: 100, steps };
-    let mut optimizer = AdamWConfig::new().with_weight_decay(0.01).init();
+    let mut optimizer = AdamW::new(Settings { weight_decay: 0.01, ..Settings::default() });
     while let Some(step) = stage.next_step() {
         let mut rng = stage.rng(step);
         let batch: Vec<(Tensor<2>, &[u32])> = (0..BATCH)

@@ -18,7 +18,7 @@ use crate::voices::voice::Voice;
 /// Shards of 500 rendered sentences.
 pub const SHARDS: usize = 46;
 /// Shards that Caracal's own voice speaks.
-const OWN_VOICE_SHARDS: u64 = 3;
+const OWN_VOICE_SHARDS: u64 = 12;
 /// What the sentences and their voices are drawn from.
 const SEED: u64 = 11;
 /// Longest utterance of a batch, in rows of 80 ms: longer ones are drawn again.

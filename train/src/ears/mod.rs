@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`sentences`] | what is said in training, and what only in the evaluation |
 //! | [`units`] | the words that the CTC head tells apart |
+//! | [`sounds`] | the sounds of these words, a second lesson |
 //! | [`layout`] | the files of `audio/` beside the weights: both configs and the statistics |
 //! | [`corpus`] | spoken training sentences and their surroundings, as batches |
 //! | [`training`] | the loop |
@@ -17,6 +18,7 @@ pub mod features;
 pub mod heard;
 pub mod layout;
 pub mod sentences;
+pub mod sounds;
 pub mod training;
 pub mod units;
 

@@ -1,26 +1,40 @@
-//! The training loop: CTC over words on the audio encoder that inference runs.
+//! The training loop: CTC over words, and over their sounds, on the audio encoder that inference runs.
 
 use std::path::Path;
+use std::sync::mpsc::sync_channel;
 
 use anyhow::{Context, Result};
-use burn::grad_clipping::GradientClippingConfig;
-use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
+use burn::module::Module;
+use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use caracal_edge::audio::{AudioEncoder, AudioEncoderConfig, FrontEnd};
 use caracal_kernels::checkpoint::StoredDtype;
+use caracal_kernels::layers::Linear;
 use caracal_kernels::{Checkpoint, Weights};
+use rayon::ThreadPoolBuilder;
 
 use super::corpus::{Batch, Corpus, Lesson};
+use super::sounds::Sounds;
 use super::{evaluation, layout};
+use crate::adamw::{AdamW, Settings};
 use crate::ctc::ctc_loss;
-use crate::stage::{Folders, LearningRate, Stage};
+use crate::stage::{Folders, LearningRate, Stage, rng};
 
 /// Steps of training.
 pub const STEPS: usize = 28_000;
-/// Utterances of a step.
+/// Utterances of a step, and how many of them are learnt together.
 const UTTERANCES: usize = 24;
+/// Batches whose gradients a step adds up, each on a thread of its own. The same on every machine, so that what is learnt is
+/// the same.
+const SHARES: usize = 2;
 /// Utterances that the statistics are computed from.
 const STATISTICS_UTTERANCES: usize = 1000;
+/// Steps whose sentences are drawn ahead.
+const STEPS_AHEAD: usize = 3;
+/// Rows of sounds for each row of the encoder: 27 ms each.
+const SLOTS: usize = 3;
+/// Weight of a sound's nat beside a word's: a word has three or four sounds.
+const SOUNDS_WEIGHT: f64 = 2.0;
 /// What batches are drawn from.
 const SEED: u64 = 21;
 /// What the weights start from.
@@ -29,6 +43,9 @@ const WEIGHTS_SEED: u64 = 31;
 const MOMENTS_STEPS: usize = 100;
 /// Highest learning rate.
 const RATE: f64 = 1.5e-3;
+
+/// The encoder with its classifier of words, and the classifier of sounds that only training has.
+type Learner = (AudioEncoder, Linear);
 
 /// Trains the encoder, or goes on, and writes the `audio` folder of the checkpoint whenever it saves.
 ///
@@ -54,65 +71,94 @@ pub fn run(folders: &Folders, corpus: &Corpus, steps: usize) -> Result<()> {
         Some(checkpoint) => Weights::from_checkpoint(checkpoint, &device, DType::F32),
         None => Weights::random(WEIGHTS_SEED, &device),
     };
-    let mut encoder = AudioEncoder::load(&weights, &config)?;
-    let optimizer =
-        AdamWConfig::new().with_epsilon(1e-8).with_weight_decay(0.01).with_grad_clipping(Some(GradientClippingConfig::Norm(1.0)));
-    let mut optimizer = optimizer.init();
+    let sounds = Sounds::of(&corpus.units)?;
+    let encoder = AudioEncoder::load(&weights, &config)?;
+    // The published encoder has no head for sounds.
+    let beside = if weights.holds("sounds.weight") { weights.clone() } else { weights.without_file(WEIGHTS_SEED) };
+    let head = Linear::load(&beside.at("sounds"), config.output_size(), SLOTS * sounds.classes(), true)?;
+    let mut learner = (encoder, head);
+    let mut optimizer = AdamW::new(Settings { epsilon: 1e-8, weight_decay: 0.01, norm_max: 1.0, ..Settings::default() });
     let rate = LearningRate { peak: RATE, floor: 0.02, warmup: 300, steps };
 
     let Some(first) = stage.next_step() else { return Ok(()) };
-    let mut batch = corpus.batch(&front_end, UTTERANCES, Lesson::at(first), &mut stage.rng(first))?;
-    while let Some(step) = stage.next_step() {
-        // The next batch is made beside the step, on a core that is free.
-        let mut following = stage.rng(step + 1);
-        let found = ((step - first + 1) as f64 / MOMENTS_STEPS as f64).min(1.0);
-        let (stepped, next) = rayon::join(
-            || learn(encoder, &mut optimizer, &batch, &config, rate.at(step) * found, &device),
-            || corpus.batch(&front_end, UTTERANCES, Lesson::at(step + 1), &mut following),
-        );
-        let (learnt, loss) = stepped;
-        (encoder, batch) = (learnt, next?);
-        if stage.end_step(loss, "") {
-            save(&weights, &encoder, &folder, &state)?;
-            stage.saved()?;
-            eprintln!("ears {}: {}", step + 1, evaluation::glance(folders, &corpus.listening)?);
+    let draw = |step: usize| -> Result<Vec<Batch>> {
+        let mut rng = rng(SEED, step);
+        (0..SHARES).map(|_| corpus.batch(&front_end, UTTERANCES / SHARES, Lesson::at(step), &mut rng)).collect()
+    };
+    let workers = (0..SHARES).map(|_| ThreadPoolBuilder::new().num_threads(1).build()).collect::<Result<Vec<_>, _>>()?;
+    std::thread::scope(|scope| {
+        // Sentences are drawn ahead of the steps, so that no core waits while the optimiser has one to itself.
+        let (ahead, drawn) = sync_channel(STEPS_AHEAD);
+        scope.spawn(move || (first..steps).all(|step| ahead.send(draw(step)).is_ok()));
+        while let Some(step) = stage.next_step() {
+            let shares = drawn.recv().context("no sentences are drawn any more")??;
+            let found = ((step - first + 1) as f64 / MOMENTS_STEPS as f64).min(1.0);
+            let learn = &|batch| learn(learner.clone().fork(&device), batch, &sounds, &config, &device);
+            let learnt: Vec<Learnt> = std::thread::scope(|scope| {
+                let threads: Vec<_> =
+                    shares.iter().zip(&workers).map(|(batch, worker)| scope.spawn(move || worker.install(|| learn(batch)))).collect();
+                threads.into_iter().map(|thread| thread.join().expect("a share of a step panicked")).collect()
+            });
+            let mut gradients = GradientsAccumulator::new();
+            let (mut words, mut by_sound) = (0.0, 0.0);
+            for share in learnt {
+                words += share.words / SHARES as f64;
+                by_sound += share.sounds / SHARES as f64;
+                share.gradients.into_iter().for_each(|share| gradients.accumulate(&learner, share));
+            }
+            learner = optimizer.step(rate.at(step) * found, learner, gradients.grads());
+            if stage.end_step(words, &format!("sounds {by_sound:.2}")) {
+                save(&weights, &learner, &folder, &state)?;
+                stage.saved()?;
+                eprintln!("ears {}: {}", step + 1, evaluation::glance(folders, &corpus.listening)?);
+            }
         }
-    }
-    Ok(())
+        Ok(())
+    })
 }
 
-/// One step. Returns the loss in nats a word.
-fn learn(
-    encoder: AudioEncoder,
-    optimizer: &mut ModuleOptimizer,
-    batch: &Batch,
-    config: &AudioEncoderConfig,
-    rate: f64,
-    device: &Device,
-) -> (AudioEncoder, f64) {
+/// What one share of a step gives.
+struct Learnt {
+    /// Unless none of its utterances can be aligned.
+    gradients: Option<GradientsParams>,
+    /// Nats a word.
+    words: f64,
+    /// Nats a sound.
+    sounds: f64,
+}
+
+fn learn(learner: Learner, batch: &Batch, sounds: &Sounds, config: &AudioEncoderConfig, device: &Device) -> Learnt {
+    let (encoder, head) = &learner;
     let rows = batch.lengths.iter().sum();
     let x = Tensor::<2>::from_data(TensorData::new(batch.features.clone(), [rows, config.input_size]), device);
-    let scores = encoder.ctc_head(encoder.offline_joined(x, &batch.lengths));
+    let heard = encoder.offline_joined(x, &batch.lengths);
+    let by_sound: Vec<Vec<u32>> = batch.labels.iter().map(|words| sounds.labels(words)).collect();
+    let words = ctc_loss(&utterances(encoder.ctc_head(heard.clone()), &batch.lengths, &batch.labels, 1));
+    let logits = head.forward(heard).reshape([rows * SLOTS, sounds.classes()]);
+    let sounds = ctc_loss(&utterances(logits, &batch.lengths, &by_sound, SLOTS));
+    let both = match (words.surrogate, sounds.surrogate) {
+        (Some(words), Some(sounds)) => Some(words + sounds * SOUNDS_WEIGHT),
+        (words, sounds) => words.or(sounds),
+    };
+    let gradients = both.map(|both| GradientsParams::from_grads((both * (1.0 / SHARES as f64)).backward(), &learner));
+    Learnt { gradients, words: words.value, sounds: sounds.value }
+}
+
+/// The logits of each utterance, `slots` rows for each of its rows, with its labels.
+fn utterances<'l>(logits: Tensor<2>, lengths: &[usize], labels: &'l [Vec<u32>], slots: usize) -> Vec<(Tensor<2>, &'l [u32])> {
+    let [_, classes] = logits.dims();
     let mut from = 0;
-    let utterances: Vec<_> = batch
-        .lengths
-        .iter()
-        .zip(&batch.labels)
-        .map(|(length, labels)| {
-            from += length;
-            (scores.clone().slice([from - length..from, 0..config.vocab_size]), labels.as_slice())
-        })
-        .collect();
-    let loss = ctc_loss(&utterances);
-    let Some(surrogate) = loss.surrogate else { return (encoder, loss.value) };
-    let gradients = GradientsParams::from_grads(surrogate.backward(), &encoder);
-    (optimizer.step(rate, encoder, gradients), loss.value)
+    let mut next = |length: &usize| {
+        from += slots * length;
+        logits.clone().slice([from - slots * length..from, 0..classes])
+    };
+    lengths.iter().zip(labels).map(|(length, labels)| (next(length), labels.as_slice())).collect()
 }
 
 /// Writes the state to go on from in full precision, and the checkpoint in bf16.
-fn save(weights: &Weights, encoder: &AudioEncoder, folder: &Path, state: &Path) -> Result<()> {
+fn save(weights: &Weights, learner: &Learner, folder: &Path, state: &Path) -> Result<()> {
     let unfinished = state.with_extension("part");
-    weights.save(encoder, &unfinished, StoredDtype::F32)?;
+    weights.save(learner, &unfinished, StoredDtype::F32)?;
     std::fs::rename(&unfinished, state).with_context(|| format!("{}: cannot be written", state.display()))?;
-    Ok(weights.save(encoder, &folder.join("audio_encoder.safetensors"), StoredDtype::Bf16)?)
+    Ok(weights.save(&learner.0, &folder.join("audio_encoder.safetensors"), StoredDtype::Bf16)?)
 }

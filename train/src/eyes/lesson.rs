@@ -6,8 +6,7 @@
 //! for what it shows.
 
 use anyhow::Result;
-use burn::grad_clipping::GradientClippingConfig;
-use burn::optim::{AdamWConfig, GradientsParams};
+use burn::optim::GradientsParams;
 use burn::tensor::Device;
 use caracal_edge::vision::Preprocessor;
 
@@ -16,6 +15,7 @@ use super::network::{Named, config};
 use super::sample::Sample;
 use super::scene::Split;
 use super::targets::Names;
+use crate::adamw::{AdamW, Settings};
 use crate::stage::{Folders, LearningRate, Stage};
 use crate::word_vectors::WordVectors;
 
@@ -39,12 +39,7 @@ pub fn train(folders: &Folders, steps: usize) -> Result<()> {
     let before = folders.state("eyes", "vision");
     let mut stage = Stage::begin(folders, "eyes", steps, SEED)?;
     let mut named = if stage.resumed() { Named::open(&before, &device)? } else { Named::random(SEED, &device)? };
-    let mut optimizer = AdamWConfig::new()
-        .with_beta_2(0.99)
-        .with_epsilon(1e-8)
-        .with_weight_decay(0.02)
-        .with_grad_clipping(Some(GradientClippingConfig::Norm(1.0)))
-        .init();
+    let mut optimizer = AdamW::new(Settings { beta_2: 0.99, epsilon: 1e-8, weight_decay: 0.02, norm_max: 1.0, ..Settings::default() });
     let glance = draw_samples(SEED, Split::HeldOut, GLANCE, &preprocessor);
     let mut note = String::new();
     while let Some(step) = stage.next_step() {

@@ -287,7 +287,8 @@ mod tests {
 
     #[test]
     fn every_parameter_learns() {
-        use burn::optim::{AdamWConfig, GradientsParams};
+        use crate::adamw::{AdamW, Settings};
+        use burn::optim::GradientsParams;
         let device = Device::flex().autodiff();
         let mut networks = Named::random(3, &device).unwrap().networks;
         let samples = samples(4);
@@ -295,7 +296,7 @@ mod tests {
         let vectors: Vec<Vec<f32>> =
             (0..100).map(|_| (0..OUTPUT).map(|_| rand::Rng::random_range(&mut random, -0.1..0.1)).collect()).collect();
         let names = Names::new(|said| vectors[said[0].len()].clone(), |index| vectors[20 + index].clone(), 0.6);
-        let mut optimizer = AdamWConfig::new().init();
+        let mut optimizer = AdamW::new(Settings::default());
         let mut losses = Vec::new();
         for _ in 0..12 {
             let loss = networks.loss(&samples, &names, &device);

@@ -1,5 +1,5 @@
-//! What becomes of an utterance between a mouth and the networks, drawn at random: speed, room, pauses, noise, band,
-//! loudness, overload.
+//! What becomes of an utterance between a mouth and the networks, drawn at random: speed, colour, room, pauses, noise,
+//! band, loudness, overload.
 
 use std::ops::Range;
 
@@ -8,7 +8,7 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 
 use super::echo::Rooms;
-use super::microphone::{Band, at_speed, clip};
+use super::microphone::{Band, at_speed, clip, colour};
 use super::noise::{Noise, NoiseBank};
 use super::synthesiser_process::SPEECH_HZ;
 
@@ -19,12 +19,17 @@ const NOISE_SHARE: f32 = 0.7;
 const SECOND_NOISE_SHARE: f32 = 0.15;
 const BAND_SHARE: f32 = 0.35;
 const CLIP_SHARE: f32 = 0.1;
+const COLOUR_SHARE: f32 = 0.6;
 /// How far each change goes.
 const SPEED: Range<f32> = 0.85..1.15;
 const SNR_DB: Range<f32> = 5.0..30.0;
 const LOW_PASS_HZ: Range<f32> = 3000.0..7500.0;
 const HIGH_PASS_HZ: Range<f32> = 60.0..400.0;
 const CLIP_AT: Range<f32> = 0.25..0.8;
+/// Bumps of a colour, each of them so high or deep and somewhere so far up, evenly in octaves.
+const COLOUR_BUMPS: std::ops::RangeInclusive<usize> = 1..=4;
+const COLOUR_DB: Range<f32> = -10.0..10.0;
+const COLOUR_LOG_HZ: Range<f32> = 5.0..8.8;
 /// Loudest sample after all changes, in dB below full scale: from a whisper far away to a shout.
 const PEAK_DB: Range<f32> = -30.0..-0.5;
 /// Silence before and after, in seconds.
@@ -39,12 +44,12 @@ pub struct Surroundings {
 }
 
 impl Surroundings {
-    /// Babble is mixed from `speech`.
+    /// With so many seconds of each noise; babble is mixed from `speech`.
     ///
     /// # Panics
     /// When `speech` is empty.
-    pub fn new(speech: &[Vec<f32>], rng: &mut StdRng) -> Self {
-        Self { rooms: Rooms::default(), noises: NoiseBank::new(speech, rng) }
+    pub fn new(speech: &[Vec<f32>], seconds: usize, rng: &mut StdRng) -> Self {
+        Self { rooms: Rooms::default(), noises: NoiseBank::new(speech, seconds, rng) }
     }
 
     /// How an utterance is heard in training; `trouble` from 0 to 1 says how often something is in the way.
@@ -54,18 +59,23 @@ impl Surroundings {
     pub fn hear(&self, spoken: &[i16], trouble: f32, rng: &mut StdRng) -> Vec<f32> {
         let mut often = |share: f32| rng.random::<f32>() < share * trouble;
         let (speed, room, noise, second) = (often(SPEED_SHARE), often(ROOM_SHARE), often(NOISE_SHARE), often(SECOND_NOISE_SHARE));
-        let (band, clipped) = (often(BAND_SHARE), often(CLIP_SHARE));
+        let (band, clipped, coloured) = (often(BAND_SHARE), often(CLIP_SHARE), often(COLOUR_SHARE));
         let mut heard = from_pcm(spoken);
         if speed {
             heard = at_speed(&heard, rng.random_range(SPEED));
+        }
+        if coloured {
+            for _ in 0..rng.random_range(COLOUR_BUMPS) {
+                colour(&mut heard, rng.random_range(COLOUR_LOG_HZ).exp(), rng.random_range(COLOUR_DB), SPEECH_HZ as f32);
+            }
         }
         heard = with_pauses(&heard, rng.random_range(BEFORE_SECONDS), rng.random_range(AFTER_SECONDS));
         if room {
             heard = self.rooms.echo(&heard, rng);
         }
         for _ in 0..usize::from(noise) + usize::from(noise && second) {
-            let kind = *Noise::ALL.choose(rng).expect("there are kinds");
-            self.noises.add(kind, rng.random_range(SNR_DB), &mut heard, rng);
+            let kind = Noise::ALL.choose_weighted(rng, |kind| often_heard(*kind)).expect("the weights are positive");
+            self.noises.add(*kind, rng.random_range(SNR_DB), &mut heard, rng);
         }
         if band {
             Band::Below(rng.random_range(LOW_PASS_HZ)).filter(&mut heard, SPEECH_HZ as f32);
@@ -87,6 +97,16 @@ impl Surroundings {
             to_peak(&mut heard, -0.5);
         }
         heard
+    }
+}
+
+/// How often a noise is what a user speaks beside: other people and traffic more than a fan or a hiss.
+fn often_heard(kind: Noise) -> f32 {
+    match kind {
+        Noise::Babble => 0.35,
+        Noise::Street => 0.3,
+        Noise::Pink => 0.2,
+        Noise::White => 0.15,
     }
 }
 
@@ -123,7 +143,7 @@ mod tests {
     }
 
     fn surroundings() -> Surroundings {
-        Surroundings::new(&[from_pcm(&spoken())], &mut StdRng::seed_from_u64(8))
+        Surroundings::new(&[from_pcm(&spoken())], 10, &mut StdRng::seed_from_u64(8))
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use super::synthesiser_process::render;
+use super::synthesiser_process::{render, said};
 
 /// English accents.
 pub const ACCENTS: [&str; 8] =
@@ -109,4 +109,12 @@ impl Espeak {
         let (pitch, speed) = (self.pitch.to_string(), self.speed.to_string());
         render(Command::new("espeak-ng").args(["--stdout", "-z", "-v", &voice, "-p", &pitch, "-s", &speed, "--", sentence]))
     }
+}
+
+/// How an American says `word`, in phonemes with marks of stress and length.
+///
+/// # Errors
+/// When espeak-ng is not there or fails.
+pub fn pronounce(word: &str) -> Result<String> {
+    said(Command::new("espeak-ng").args(["-q", "--ipa", "-v", "en-us", "--", word]))
 }

@@ -12,8 +12,9 @@ use super::library::Library;
 use super::noise::Noise;
 use super::voice::Voice;
 
-/// Utterances that babble is mixed from.
-const BABBLE_UTTERANCES: usize = 60;
+/// Seconds of each noise, and utterances that its babble is mixed from. In training so many that they are not learnt by heart.
+const TRAINING_NOISE: (usize, usize) = (300, 600);
+const EVALUATION_NOISE: (usize, usize) = (40, 60);
 /// Ratio of speech to noise in the evaluation, in dB.
 pub const EVALUATION_SNR_DB: f32 = 10.0;
 /// What the babble and the street of the evaluation are drawn from: not the training's.
@@ -51,14 +52,14 @@ impl Listening {
         for (index, entry) in library.entries().iter().enumerate() {
             by_text.entry(entry.text.clone()).or_default().push(index);
         }
-        let surroundings = |seed: u64| {
+        let surroundings = |seed: u64, (seconds, utterances): (usize, usize)| {
             let mut rng = StdRng::seed_from_u64(seed);
             let count = library.entries().len();
             let speech: Vec<Vec<f32>> =
-                (0..BABBLE_UTTERANCES).map(|_| Ok(from_pcm(&library.samples(rng.random_range(0..count))?))).collect::<Result<_>>()?;
-            Ok::<_, anyhow::Error>(Surroundings::new(&speech, &mut rng))
+                (0..utterances).map(|_| Ok(from_pcm(&library.samples(rng.random_range(0..count))?))).collect::<Result<_>>()?;
+            Ok::<_, anyhow::Error>(Surroundings::new(&speech, seconds, &mut rng))
         };
-        let (training, evaluation) = (surroundings(TRAINING_SEED)?, surroundings(EVALUATION_SEED)?);
+        let (training, evaluation) = (surroundings(TRAINING_SEED, TRAINING_NOISE)?, surroundings(EVALUATION_SEED, EVALUATION_NOISE)?);
         Ok(Self { library, by_text, training, evaluation })
     }
 

@@ -1,4 +1,4 @@
-//! Microphones and players: speed, a narrow band, overload.
+//! Microphones and players: speed, a narrow band, colour, overload.
 
 /// As if played at `speed` times its speed: shorter and higher above 1. Cubic between neighbours.
 ///
@@ -37,13 +37,31 @@ impl Band {
             Self::Below(_) => ((1.0 - cos) / 2.0, 1.0 - cos),
             Self::Above(_) => ((1.0 + cos) / 2.0, -1.0 - cos),
         };
-        let (b0, b1, a1, a2) = (b0 / a0, b1 / a0, -2.0 * cos / a0, (1.0 - alpha) / a0);
-        let (mut x1, mut x2, mut y1, mut y2) = (0.0, 0.0, 0.0, 0.0);
-        for s in samples {
-            let y = b0 * (*s + x2) + b1 * x1 - a1 * y1 - a2 * y2;
-            (x2, x1, y2, y1) = (x1, *s, y1, y);
-            *s = y;
-        }
+        biquad(samples, [b0 / a0, b1 / a0, b0 / a0], [-2.0 * cos / a0, (1.0 - alpha) / a0]);
+    }
+}
+
+/// Raises or lowers what lies around `centre` Hz by `decibels`, an octave and a half wide, in place: one bump of the
+/// response of a microphone, a mouth or a loudspeaker (Bristow-Johnson's peaking filter).
+pub fn colour(samples: &mut [f32], centre: f32, decibels: f32, rate: f32) {
+    let (sin, cos) = (std::f32::consts::TAU * centre / rate).sin_cos();
+    let gain = 10f32.powf(decibels / 40.0);
+    let alpha = sin / (2.0 * COLOUR_Q);
+    let a0 = 1.0 + alpha / gain;
+    let (b0, b1, b2) = ((1.0 + alpha * gain) / a0, -2.0 * cos / a0, (1.0 - alpha * gain) / a0);
+    biquad(samples, [b0, b1, b2], [b1, (1.0 - alpha / gain) / a0]);
+}
+
+/// Sharpness of [`colour`]'s bumps.
+const COLOUR_Q: f32 = 0.9;
+
+/// y(n) = b0 x(n) + b1 x(n-1) + b2 x(n-2) - a1 y(n-1) - a2 y(n-2), in place, from rest.
+fn biquad(samples: &mut [f32], [b0, b1, b2]: [f32; 3], [a1, a2]: [f32; 2]) {
+    let (mut x1, mut x2, mut y1, mut y2) = (0.0, 0.0, 0.0, 0.0);
+    for s in samples {
+        let y = b0 * *s + b1 * x1 + b2 * x2 - a1 * y1 - a2 * y2;
+        (x2, x1, y2, y1) = (x1, *s, y1, y);
+        *s = y;
     }
 }
 
@@ -82,6 +100,18 @@ mod tests {
             band.filter(&mut lost, 16000.0);
             assert!((power(&kept) - 0.5).abs() < 0.05, "{band:?} keeps {}", power(&kept));
             assert!(power(&lost) < 0.01, "{band:?} leaves {}", power(&lost));
+        }
+    }
+
+    #[test]
+    fn a_colour_changes_its_own_octaves_by_what_was_asked_and_leaves_the_rest() {
+        for decibels in [-9.0, 9.0] {
+            let (mut within, mut beyond) = (tone(1000.0), tone(100.0));
+            colour(&mut within, 1000.0, decibels, 16000.0);
+            colour(&mut beyond, 1000.0, decibels, 16000.0);
+            let change = |samples: &[f32]| 10.0 * (power(samples) / 0.5).log10();
+            assert!((change(&within) - decibels).abs() < 0.2, "{} dB for {decibels}", change(&within));
+            assert!(change(&beyond).abs() < 0.5, "{} dB far away", change(&beyond));
         }
     }
 

@@ -5,8 +5,6 @@ use rand::rngs::StdRng;
 
 use super::synthesiser_process::SPEECH_HZ;
 
-/// Length of each kind of noise that is kept; a piece begins anywhere in it.
-const BANK_SECONDS: usize = 40;
 /// People who speak at once in babble.
 const BABBLE_VOICES: usize = 6;
 /// Speech below this share of its loudest 20 ms counts as a pause and not as speech, in power: 30 dB.
@@ -39,17 +37,17 @@ pub struct NoiseBank {
 }
 
 impl NoiseBank {
-    /// Makes the noises; babble is mixed from `speech`.
+    /// Makes `seconds` of each noise, of which a piece begins anywhere; babble is mixed from `speech`.
     ///
     /// # Panics
     /// When `speech` is empty.
-    pub fn new(speech: &[Vec<f32>], rng: &mut StdRng) -> Self {
+    pub fn new(speech: &[Vec<f32>], seconds: usize, rng: &mut StdRng) -> Self {
         let kinds = Noise::ALL.map(|kind| {
             let mut samples = match kind {
-                Noise::White => white(rng),
-                Noise::Pink => pink(rng),
-                Noise::Babble => babble(speech, rng),
-                Noise::Street => street(rng),
+                Noise::White => white(seconds, rng),
+                Noise::Pink => pink(seconds, rng),
+                Noise::Babble => babble(speech, seconds, rng),
+                Noise::Street => street(seconds, rng),
             };
             let power = samples.iter().map(|s| s * s).sum::<f32>() / samples.len() as f32;
             samples.iter_mut().for_each(|s| *s /= power.sqrt());
@@ -81,24 +79,24 @@ pub fn gaussian(rng: &mut StdRng) -> f32 {
     radius * (std::f32::consts::TAU * rng.random::<f32>()).cos()
 }
 
-fn white(rng: &mut StdRng) -> Vec<f32> {
-    (0..BANK_SECONDS * SPEECH_HZ as usize).map(|_| gaussian(rng)).collect()
+fn white(seconds: usize, rng: &mut StdRng) -> Vec<f32> {
+    (0..seconds * SPEECH_HZ as usize).map(|_| gaussian(rng)).collect()
 }
 
 /// Three leaky sums of white noise, whose corners lie so that together they fall by 3 dB an octave.
-fn pink(rng: &mut StdRng) -> Vec<f32> {
+fn pink(seconds: usize, rng: &mut StdRng) -> Vec<f32> {
     let leaks: [(f32, f32); 3] = [(0.996, 0.1), (0.96, 0.3), (0.6, 1.0)];
     let mut sums = [0.0; 3];
     let mut next = |x: f32| {
         leaks.iter().zip(&mut sums).for_each(|((leak, gain), sum)| *sum = leak * *sum + gain * x);
         sums.iter().sum()
     };
-    white(rng).into_iter().map(&mut next).collect()
+    white(seconds, rng).into_iter().map(&mut next).collect()
 }
 
-fn babble(speech: &[Vec<f32>], rng: &mut StdRng) -> Vec<f32> {
+fn babble(speech: &[Vec<f32>], seconds: usize, rng: &mut StdRng) -> Vec<f32> {
     assert!(!speech.is_empty(), "babble needs speech to be mixed from");
-    let mut mixed = vec![0.0; BANK_SECONDS * SPEECH_HZ as usize];
+    let mut mixed = vec![0.0; seconds * SPEECH_HZ as usize];
     for _ in 0..BABBLE_VOICES {
         let loudness = 10f32.powf(rng.random_range(-6.0..3.0) / 20.0);
         let mut at = 0;
@@ -112,19 +110,19 @@ fn babble(speech: &[Vec<f32>], rng: &mut StdRng) -> Vec<f32> {
     mixed
 }
 
-fn street(rng: &mut StdRng) -> Vec<f32> {
+fn street(seconds: usize, rng: &mut StdRng) -> Vec<f32> {
     let hz = SPEECH_HZ as f32;
     let mut rumble = 0.0;
-    let mut mixed: Vec<f32> = white(rng)
+    let mut mixed: Vec<f32> = white(seconds, rng)
         .into_iter()
         .map(|x| {
             rumble = 0.985 * rumble + 0.17 * x;
             0.7 * rumble + 0.05 * x
         })
         .collect();
-    let seconds = BANK_SECONDS as f32;
-    for _ in 0..BANK_SECONDS / 3 {
-        let (centre, width) = (rng.random_range(0.0..seconds), rng.random_range(0.5..2.0));
+    let end = seconds as f32;
+    for _ in 0..seconds / 3 {
+        let (centre, width) = (rng.random_range(0.0..end), rng.random_range(0.5..2.0));
         let (corner, loudness) = (rng.random_range(0.6..0.93f32), rng.random_range(0.5..2.0f32));
         let mut low = 0.0;
         for (i, m) in mixed.iter_mut().enumerate() {
@@ -135,7 +133,7 @@ fn street(rng: &mut StdRng) -> Vec<f32> {
             }
         }
     }
-    for _ in 0..BANK_SECONDS / 8 {
+    for _ in 0..seconds / 8 {
         let start = rng.random_range(0..mixed.len());
         let (length, tone) = (rng.random_range(0.15..0.6), rng.random_range(300.0..500.0));
         for (i, m) in mixed[start..].iter_mut().take((length * hz) as usize).enumerate() {
@@ -158,7 +156,7 @@ mod tests {
     #[test]
     fn noise_comes_at_the_ratio_that_was_asked_for() {
         let mut rng = StdRng::seed_from_u64(3);
-        let bank = NoiseBank::new(&[tone()], &mut rng);
+        let bank = NoiseBank::new(&[tone()], 40, &mut rng);
         for kind in [Noise::White, Noise::Pink] {
             let mut heard = tone();
             bank.add(kind, 10.0, &mut heard, &mut rng);
@@ -179,7 +177,7 @@ mod tests {
     #[test]
     fn pink_noise_and_the_street_are_dull_and_white_noise_is_not() {
         let mut rng = StdRng::seed_from_u64(4);
-        let bank = NoiseBank::new(&[tone()], &mut rng);
+        let bank = NoiseBank::new(&[tone()], 40, &mut rng);
         // Power of the differences of neighbours over power: 2 for white noise, little for dull noise.
         let brightness = |kind: Noise| {
             let (_, s) = bank.kinds.iter().find(|(k, _)| *k == kind).unwrap();

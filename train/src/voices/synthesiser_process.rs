@@ -16,6 +16,20 @@ const UTTERANCE_SECONDS_MAX: usize = 30;
 /// # Errors
 /// When the program is not installed or fails, or writes no 16-bit mono WAV.
 pub fn render(command: &mut Command) -> Result<Vec<i16>> {
+    let output = run(command)?;
+    let (rate, samples) = parse_wav(&output).with_context(|| format!("{}: no usable sound", command.get_program().display()))?;
+    to_speech_rate(rate, samples)
+}
+
+/// Runs `command` and returns what it writes.
+///
+/// # Errors
+/// When the program is not installed or fails, or writes no text.
+pub fn said(command: &mut Command) -> Result<String> {
+    Ok(String::from_utf8(run(command)?)?)
+}
+
+fn run(command: &mut Command) -> Result<Vec<u8>> {
     let program = command.get_program().to_owned();
     let name = Path::new(&program).display();
     let output = command
@@ -25,8 +39,7 @@ pub fn render(command: &mut Command) -> Result<Vec<i16>> {
     if !output.status.success() {
         bail!("{name}: ended with {}: {}", output.status, String::from_utf8_lossy(&output.stderr).trim());
     }
-    let (rate, samples) = parse_wav(&output.stdout).with_context(|| format!("{name}: no usable sound"))?;
-    to_speech_rate(rate, samples)
+    Ok(output.stdout)
 }
 
 /// Brings 16-bit samples to [`SPEECH_HZ`].

@@ -1,4 +1,4 @@
-//! What the semantic tokenizer learns to hear: the phonemes of the voice, without stress, length and punctuation.
+//! What ears and the semantic tokenizer learn to hear: phonemes, without stress, length and punctuation.
 
 use std::collections::BTreeSet;
 
