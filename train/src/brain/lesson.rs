@@ -19,7 +19,7 @@ const MEMORY_SHARE: f64 = 0.12;
 /// Share of what is seen that is asked about in the middle of a conversation.
 const AROUND_SHARE: f64 = 0.3;
 /// Most further questions about the same picture or clip: what was seen is learnt from again without being read again.
-const FURTHER_MAX: usize = 8;
+const FURTHER_MAX: usize = 16;
 /// Most exchanges of a spoken conversation that has no memory to test: such a lesson has many rows.
 const SPOKEN_EXCHANGES_MAX: usize = 3;
 /// Share of spoken lessons that are read aloud: their answers are phrases of many other answers, and only their speech is
@@ -27,7 +27,7 @@ const SPOKEN_EXCHANGES_MAX: usize = 3;
 /// text has "a yellow circle".
 const READ_ALOUD_SHARE: f64 = 0.3;
 /// Shares of what is seen that are asked about aloud, and answered aloud: as soon as there are lessons of that kind. A picture
-/// is long to read; where its answers are written, it is learnt from up to nine times.
+/// is long to read; where its answers are written, it is learnt from up to seventeen times.
 const SEEN_HEARD_SHARE: f64 = 0.2;
 const SEEN_SPOKEN_SHARE: f64 = 0.12;
 /// Most phrases that are read aloud in place of one answer.

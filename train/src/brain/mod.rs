@@ -124,11 +124,8 @@ fn first_unfinished(folders: &Folders) -> Result<usize> {
 /// When the config is there and wrong.
 pub fn heard_width(folders: &Folders) -> Result<usize> {
     let file = folders.model.join("audio/config.json");
-    Ok(if file.exists() { caracal_edge::audio::AudioEncoderConfig::read(&file)?.output_size() } else { HEARD })
+    Ok(if file.exists() { caracal_edge::audio::AudioEncoderConfig::read(&file)?.output_size() } else { crate::ears::layout::HIDDEN })
 }
-
-/// Width of the audio encoder's output while there is none.
-const HEARD: usize = 512;
 
 #[cfg(test)]
 mod tests {

@@ -1,23 +1,26 @@
 //! The loop that every stage runs in which the whole language model learns.
 
-use anyhow::Result;
+use std::sync::Mutex;
+use std::sync::mpsc::sync_channel;
+
+use anyhow::{Context, Result};
 use burn::module::Module;
 use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::Device;
 use caracal_shared::tokenize::Markers;
+use rand::rngs::StdRng;
 use rayon::ThreadPoolBuilder;
 
 use super::balance::{Load, rebalance};
 use super::batch::{Batch, batches};
-use super::curriculum::Lessons;
+use super::curriculum::{Lessons, Mix};
 use super::lesson::Teacher;
 use super::loss::{Losses, losses};
 use super::measure::measure;
 use super::model::{Brain, BrainFiles};
-use super::sample::Sample;
 use super::shape::SEED;
 use crate::adamw::{AdamW, Settings};
-use crate::stage::{Folders, LearningRate, Stage};
+use crate::stage::{Folders, LearningRate, Stage, rng};
 
 /// Rows of a step, of all shares together.
 const ROWS: usize = 2048;
@@ -43,56 +46,51 @@ const SMOOTHING: f64 = 0.03;
 pub fn run(folders: &Folders, teacher: &mut Teacher, lessons: &Lessons) -> Result<()> {
     let device = Device::flex().autodiff();
     let mut stage = Stage::begin(folders, lessons.name, lessons.steps, SEED)?;
-    if stage.next_step().is_none() {
-        return Ok(());
-    }
+    let Some(first) = stage.next_step() else { return Ok(()) };
     let (files, mut brain) = BrainFiles::open(&folders.model, teacher.heard, &device)?;
     let rate = LearningRate { peak: lessons.rate, floor: lessons.floor, warmup: WARMUP, steps: lessons.steps };
     let mut optimiser = optimiser();
-    let (mut pool, mut coming): (Vec<Batch>, Vec<Sample>) = (Vec::new(), Vec::new());
     let mut parts = Parts::default();
     let mut load = Load::default();
     let workers = (0..SHARES).map(|_| ThreadPoolBuilder::new().num_threads(1).build()).collect::<Result<Vec<_>, _>>()?;
-    while let Some(step) = stage.next_step() {
-        let mut rng = stage.rng(step);
-        while pool.len() < SHARES {
-            if coming.is_empty() {
-                coming = teacher.lessons(&lessons.mix, ROWS * POOL, &mut rng)?;
-            }
-            pool.extend(batches(std::mem::take(&mut coming), ROWS / SHARES, &mut rng));
-        }
-        let mut shares = pool.split_off(pool.len() - SHARES);
-        shares.iter_mut().for_each(|batch| batch.misread(MISREAD, MISREAD_SOUNDS, &mut rng));
-        let (markers, heard) = (*teacher.sampler.markers(), teacher.heard);
-        let learn = &|batch| learn(brain.clone().fork(&device), batch, &markers, heard, &device);
-        let (learnt, new) = std::thread::scope(|scope| {
-            let threads: Vec<_> =
-                shares.iter().zip(&workers).map(|(batch, worker)| scope.spawn(move || worker.install(|| learn(batch)))).collect();
-            // Meanwhile lessons for later: rendering and hearing them takes about as long as learning from them.
-            let wanted = coming.iter().map(|lesson| lesson.rows.len()).sum::<usize>() < ROWS * POOL;
-            let new = if wanted { teacher.lessons(&lessons.mix, ROWS, &mut rng) } else { Ok(Vec::new()) };
-            let learnt = threads.into_iter().map(|thread| thread.join().expect("a share of a step panicked"));
-            (learnt.collect::<Vec<Learnt>>(), new)
+    let (markers, heard) = (*teacher.sampler.markers(), teacher.heard);
+    let teacher = Mutex::new(teacher);
+    let lock = || teacher.lock().expect("nobody panics with the teacher");
+    std::thread::scope(|scope| {
+        // Lessons are drawn ahead of the steps: rendering and hearing them takes about as long as learning from them, and
+        // while the optimiser works a core would wait.
+        let (ahead, drawn) = sync_channel(POOL);
+        scope.spawn(move || {
+            let mut pool = Vec::new();
+            (first..lessons.steps).all(|step| ahead.send(draw(&mut pool, &mut lock(), &lessons.mix, &mut rng(SEED, step))).is_ok())
         });
-        coming.extend(new?);
-        let mut gradients = GradientsAccumulator::new();
-        let mut text = None;
-        load = Load::default();
-        for share in learnt {
-            gradients.accumulate(&brain, share.gradients);
-            load.add(&share.load);
-            parts.take(&share.losses);
-            text = text.or(share.losses.text).or(share.losses.audio_text);
+        while let Some(step) = stage.next_step() {
+            let shares: Vec<Batch> = drawn.recv().context("no lessons are drawn any more")??;
+            let learn = &|batch| learn(brain.clone().fork(&device), batch, &markers, heard, &device);
+            let learnt: Vec<Learnt> = std::thread::scope(|scope| {
+                let threads: Vec<_> =
+                    shares.iter().zip(&workers).map(|(batch, worker)| scope.spawn(move || worker.install(|| learn(batch)))).collect();
+                threads.into_iter().map(|thread| thread.join().expect("a share of a step panicked")).collect()
+            });
+            let mut gradients = GradientsAccumulator::new();
+            let mut text = None;
+            load = Load::default();
+            for share in learnt {
+                gradients.accumulate(&brain, share.gradients);
+                load.add(&share.load);
+                parts.take(&share.losses);
+                text = text.or(share.losses.text).or(share.losses.audio_text);
+            }
+            brain = optimiser.step(rate.at(step), brain, gradients.grads());
+            rebalance(&mut brain.language, &load, BIAS_RATE);
+            if stage.end_step(text.unwrap_or_default(), &parts.to_string()) {
+                files.save(&brain, &folders.model)?;
+                stage.saved()?;
+                eprintln!("{}", measure(&brain.valid(), &mut lock(), &lessons.mix)?);
+            }
         }
-        brain = optimiser.step(rate.at(step), brain, gradients.grads());
-        rebalance(&mut brain.language, &load, BIAS_RATE);
-        let text = text.unwrap_or_default();
-        if stage.end_step(text, &parts.to_string()) {
-            files.save(&brain, &folders.model)?;
-            stage.saved()?;
-            eprintln!("{}", measure(&brain.valid(), teacher, &lessons.mix)?);
-        }
-    }
+        anyhow::Ok(())
+    })?;
     let (identity, spread) = load.report(files.config.n_routed_experts);
     eprintln!(
         "{}: {:.0} % of choices fall on experts without weights; least and most loaded by layer {spread:.2?}",
@@ -100,6 +98,16 @@ pub fn run(folders: &Folders, teacher: &mut Teacher, lessons: &Lessons) -> Resul
         identity * 100.0
     );
     Ok(())
+}
+
+/// The batches of a step, one a share, from a pool that is filled for [`POOL`] steps whenever it is short.
+fn draw(pool: &mut Vec<Batch>, teacher: &mut Teacher, mix: &Mix, rng: &mut StdRng) -> Result<Vec<Batch>> {
+    while pool.len() < SHARES {
+        pool.extend(batches(teacher.lessons(mix, ROWS * POOL, rng)?, ROWS / SHARES, rng));
+    }
+    let mut shares = pool.split_off(pool.len() - SHARES);
+    shares.iter_mut().for_each(|batch| batch.misread(MISREAD, MISREAD_SOUNDS, rng));
+    Ok(shares)
 }
 
 /// What one share of a step gives.

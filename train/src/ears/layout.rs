@@ -15,7 +15,7 @@ const SPLICE_REACH: usize = 7;
 
 /// Width of the feed-forward layers and of the output, and of the residual stream. With 512 and 128 the encoder did not
 /// learn its own lessons (half a nat a word at the end), whatever the number of steps.
-const HIDDEN: usize = 768;
+pub const HIDDEN: usize = 768;
 const STREAM: usize = 256;
 
 /// The `audio` folder of the checkpoint.
