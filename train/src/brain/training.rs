@@ -62,7 +62,11 @@ pub fn run(folders: &Folders, teacher: &mut Teacher, lessons: &Lessons) -> Resul
         let (ahead, drawn) = sync_channel(POOL);
         scope.spawn(move || {
             let mut pool = Vec::new();
-            (first..lessons.steps).all(|step| ahead.send(draw(&mut pool, &mut lock(), &lessons.mix, &mut rng(SEED, step))).is_ok())
+            (first..lessons.steps).all(|step| {
+                // Nobody has the teacher while this waits for room: the loop below wants it, too.
+                let shares = draw(&mut pool, &mut lock(), &lessons.mix, &mut rng(SEED, step));
+                ahead.send(shares).is_ok()
+            })
         });
         while let Some(step) = stage.next_step() {
             let shares: Vec<Batch> = drawn.recv().context("no lessons are drawn any more")??;
