@@ -71,6 +71,7 @@ pub fn run(folders: &Folders, corpus: &Corpus, steps: usize) -> Result<()> {
         Some(checkpoint) => Weights::from_checkpoint(checkpoint, &device, DType::F32),
         None => Weights::random(WEIGHTS_SEED, &device),
     };
+    let Some(first) = stage.next_step() else { return Ok(()) };
     let sounds = Sounds::of(&corpus.units)?;
     let encoder = AudioEncoder::load(&weights, &config)?;
     // The published encoder has no head for sounds.
@@ -80,7 +81,6 @@ pub fn run(folders: &Folders, corpus: &Corpus, steps: usize) -> Result<()> {
     let mut optimizer = AdamW::new(Settings { epsilon: 1e-8, weight_decay: 0.01, norm_max: 1.0, ..Settings::default() });
     let rate = LearningRate { peak: RATE, floor: 0.02, warmup: 300, steps };
 
-    let Some(first) = stage.next_step() else { return Ok(()) };
     let draw = |step: usize| -> Result<Vec<Batch>> {
         let mut rng = rng(SEED, step);
         (0..SHARES).map(|_| corpus.batch(&front_end, UTTERANCES / SHARES, Lesson::at(step), &mut rng)).collect()

@@ -26,7 +26,7 @@ const SNR_DB: Range<f32> = 5.0..30.0;
 const LOW_PASS_HZ: Range<f32> = 3000.0..7500.0;
 const HIGH_PASS_HZ: Range<f32> = 60.0..400.0;
 const CLIP_AT: Range<f32> = 0.25..0.8;
-/// Bumps of a colour, each of them so high or deep and somewhere so far up, evenly in octaves.
+/// Bumps of a colour, how high or deep each is, and the natural logarithm of where it lies in Hz (150 to 6,600, evenly in octaves).
 const COLOUR_BUMPS: std::ops::RangeInclusive<usize> = 1..=4;
 const COLOUR_DB: Range<f32> = -10.0..10.0;
 const COLOUR_LOG_HZ: Range<f32> = 5.0..8.8;
