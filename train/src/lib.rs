@@ -15,6 +15,11 @@
 //! | [`adamw`] | the optimiser of every stage |
 //! | [`stage`] | what every stage of the training shares: where files lie, learning rate, progress, stopping and going on |
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a training shows its progress by the clock and starts synthesisers; nothing of it is a machine that is simulated"
+)]
+
 pub mod adamw;
 pub mod brain;
 pub mod codec;
