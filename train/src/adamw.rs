@@ -1,7 +1,7 @@
 //! AdamW with every parameter's gradient cut to a length, in one pass over its numbers.
 //!
-//! Composed of tensor operations a step reads and writes each number some twenty times, on one core while the others wait:
-//! of a step of the ears' training that was a third. Here it is read and written once.
+//! Composed of tensor operations a step reads and writes each number some twenty times, on one core while the others wait.
+//! Here it is read and written once.
 //!
 //! Source: Loshchilov and Hutter 2019 (decoupled weight decay).
 
