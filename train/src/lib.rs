@@ -13,6 +13,7 @@
 //! | [`evaluate`] | what kitten can and cannot do, along the whole path |
 //! | [`word_vectors`] | the language model's vectors of words, which ears and eyes aim at |
 //! | [`adamw`] | the optimiser of every stage |
+//! | [`shares`] | the batches of a step, side by side |
 //! | [`stage`] | what every stage of the training shares: where files lie, learning rate, progress, stopping and going on |
 
 #![allow(
@@ -29,6 +30,7 @@ pub mod ears;
 pub mod evaluate;
 pub mod eyes;
 pub mod phones;
+pub mod shares;
 pub mod stage;
 pub mod voices;
 pub mod word_vectors;

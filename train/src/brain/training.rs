@@ -9,7 +9,6 @@ use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::Device;
 use caracal_shared::tokenize::Markers;
 use rand::rngs::StdRng;
-use rayon::ThreadPoolBuilder;
 
 use super::balance::{Load, rebalance};
 use super::batch::{Batch, batches};
@@ -20,13 +19,11 @@ use super::measure::measure;
 use super::model::{Brain, BrainFiles};
 use super::shape::SEED;
 use crate::adamw::{AdamW, Settings};
+use crate::shares::{SHARES, Workers};
 use crate::stage::{Folders, LearningRate, Stage, rng};
 
 /// Rows of a step, of all shares together.
 const ROWS: usize = 2048;
-/// Batches whose gradients a step adds up, each on a thread of its own: one network on one core each is nearly twice as
-/// fast as every small operation on two. The same on every machine, so that what is learnt is the same.
-const SHARES: usize = 2;
 /// Steps whose samples are drawn and sorted by length together.
 const POOL: usize = 6;
 /// Share of the frames that are read wrong, and of those of which the acoustic codes alone are.
@@ -52,7 +49,7 @@ pub fn run(folders: &Folders, teacher: &mut Teacher, lessons: &Lessons) -> Resul
     let mut optimiser = optimiser();
     let mut parts = Parts::default();
     let mut load = Load::default();
-    let workers = (0..SHARES).map(|_| ThreadPoolBuilder::new().num_threads(1).build()).collect::<Result<Vec<_>, _>>()?;
+    let workers = Workers::start()?;
     let (markers, heard) = (*teacher.sampler.markers(), teacher.heard);
     let teacher = Mutex::new(teacher);
     let lock = || teacher.lock().expect("nobody panics with the teacher");
@@ -70,12 +67,7 @@ pub fn run(folders: &Folders, teacher: &mut Teacher, lessons: &Lessons) -> Resul
         });
         while let Some(step) = stage.next_step() {
             let shares: Vec<Batch> = drawn.recv().context("no lessons are drawn any more")??;
-            let learn = &|batch| learn(brain.clone().fork(&device), batch, &markers, heard, &device);
-            let learnt: Vec<Learnt> = std::thread::scope(|scope| {
-                let threads: Vec<_> =
-                    shares.iter().zip(&workers).map(|(batch, worker)| scope.spawn(move || worker.install(|| learn(batch)))).collect();
-                threads.into_iter().map(|thread| thread.join().expect("a share of a step panicked")).collect()
-            });
+            let learnt = workers.learn(&shares, |batch| learn(brain.clone().fork(&device), batch, &markers, heard, &device));
             let mut gradients = GradientsAccumulator::new();
             let mut text = None;
             load = Load::default();

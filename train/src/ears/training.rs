@@ -11,22 +11,19 @@ use caracal_edge::audio::{AudioEncoder, AudioEncoderConfig, FrontEnd};
 use caracal_kernels::checkpoint::StoredDtype;
 use caracal_kernels::layers::Linear;
 use caracal_kernels::{Checkpoint, Weights};
-use rayon::ThreadPoolBuilder;
 
 use super::corpus::{Batch, Corpus, Lesson};
 use super::sounds::Sounds;
 use super::{evaluation, layout};
 use crate::adamw::{AdamW, Settings};
 use crate::ctc::ctc_loss;
+use crate::shares::{SHARES, Workers};
 use crate::stage::{Folders, LearningRate, Stage, rng};
 
 /// Steps of training.
 pub const STEPS: usize = 28_000;
-/// Utterances of a step, and how many of them are learnt together.
+/// Utterances of a step, of all shares together.
 const UTTERANCES: usize = 24;
-/// Batches whose gradients a step adds up, each on a thread of its own. The same on every machine, so that what is learnt is
-/// the same.
-const SHARES: usize = 2;
 /// Utterances that the statistics are computed from.
 const STATISTICS_UTTERANCES: usize = 1000;
 /// Steps whose sentences are drawn ahead.
@@ -85,7 +82,7 @@ pub fn run(folders: &Folders, corpus: &Corpus, steps: usize) -> Result<()> {
         let mut rng = rng(SEED, step);
         (0..SHARES).map(|_| corpus.batch(&front_end, UTTERANCES / SHARES, Lesson::at(step), &mut rng)).collect()
     };
-    let workers = (0..SHARES).map(|_| ThreadPoolBuilder::new().num_threads(1).build()).collect::<Result<Vec<_>, _>>()?;
+    let workers = Workers::start()?;
     std::thread::scope(|scope| {
         // Sentences are drawn ahead of the steps, so that no core waits while the optimiser has one to itself.
         let (ahead, drawn) = sync_channel(STEPS_AHEAD);
@@ -93,12 +90,7 @@ pub fn run(folders: &Folders, corpus: &Corpus, steps: usize) -> Result<()> {
         while let Some(step) = stage.next_step() {
             let shares = drawn.recv().context("no sentences are drawn any more")??;
             let found = ((step - first + 1) as f64 / MOMENTS_STEPS as f64).min(1.0);
-            let learn = &|batch| learn(learner.clone().fork(&device), batch, &sounds, &config, &device);
-            let learnt: Vec<Learnt> = std::thread::scope(|scope| {
-                let threads: Vec<_> =
-                    shares.iter().zip(&workers).map(|(batch, worker)| scope.spawn(move || worker.install(|| learn(batch)))).collect();
-                threads.into_iter().map(|thread| thread.join().expect("a share of a step panicked")).collect()
-            });
+            let learnt = workers.learn(&shares, |batch| learn(learner.clone().fork(&device), batch, &sounds, &config, &device));
             let mut gradients = GradientsAccumulator::new();
             let (mut words, mut by_sound) = (0.0, 0.0);
             for share in learnt {
