@@ -1,7 +1,8 @@
 //! What every stage of the training shares: where its files lie, its learning rate, its progress, stopping and going on.
 //!
-//! A stage is a loop over steps. Whatever it draws comes from the seed and the step's number, so a run that was stopped
-//! goes on with the data that it would have seen. Its networks are saved by the published names every few minutes; the
+//! A stage is a loop over steps. Whatever it draws comes from the seed and the step's number. A run that was stopped goes on
+//! with the data that it would have seen or, in the language model's stages, which sort lessons of some steps by length, with
+//! other data of the same kind. Its networks are saved by the published names every few minutes; the
 //! optimiser's moments are not: after a stop they are found again within some dozens of steps. How far each stage is
 //! also stands beside the checkpoint, so that a run goes on from the checkpoint alone where the work folder is gone.
 

@@ -18,8 +18,11 @@ use crate::domain::{Conversation, Split};
 const MEMORY_SHARE: f64 = 0.12;
 /// Share of what is seen that is asked about in the middle of a conversation.
 const AROUND_SHARE: f64 = 0.3;
-/// Most further questions about the same picture or clip: what was seen is learnt from again without being read again.
-const FURTHER_MAX: usize = 16;
+/// Most further questions about the same picture: what was seen is learnt from again without being read again. More would
+/// mostly be answered from the answers before.
+const FURTHER_MAX: usize = 6;
+/// Likewise about a clip, in which one thing happens: every question after the first has been answered already.
+const FURTHER_CLIP_MAX: usize = 1;
 /// Most exchanges of a spoken conversation that has no memory to test: such a lesson has many rows.
 const SPOKEN_EXCHANGES_MAX: usize = 3;
 /// Share of spoken lessons that are read aloud: their answers are phrases of many other answers, and only their speech is
@@ -27,7 +30,7 @@ const SPOKEN_EXCHANGES_MAX: usize = 3;
 /// text has "a yellow circle".
 const READ_ALOUD_SHARE: f64 = 0.3;
 /// Shares of what is seen that are asked about aloud, and answered aloud: as soon as there are lessons of that kind. A picture
-/// is long to read; where its answers are written, it is learnt from up to seventeen times.
+/// is long to read; where its answers are written, it is learnt from up to seven times.
 const SEEN_HEARD_SHARE: f64 = 0.2;
 const SEEN_SPOKEN_SHARE: f64 = 0.12;
 /// Most phrases that are read aloud in place of one answer.
@@ -136,7 +139,12 @@ impl Teacher {
         let place = rng.random_range(0..=around.len());
         // Typed questions are short; spoken ones in sum as long as a spoken conversation.
         let read_aloud = spoken && rng.random_bool(READ_ALOUD_SHARE);
-        let further = rng.random_range(0..=if heard || spoken { SPOKEN_EXCHANGES_MAX - 1 } else { FURTHER_MAX });
+        let further_max = match (case.video(), heard || spoken) {
+            (true, _) => FURTHER_CLIP_MAX,
+            (false, true) => SPOKEN_EXCHANGES_MAX - 1,
+            (false, false) => FURTHER_MAX,
+        };
+        let further = rng.random_range(0..=further_max);
         for index in 0..=around.len() {
             if index == place {
                 let items: Vec<Item> = self.perception.asked(&case, heard, &mut perceived, rng)?;

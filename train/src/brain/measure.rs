@@ -6,6 +6,7 @@ use caracal_cluster::backbone::watcher::Unwatched;
 use caracal_shared::prompt::{Message, Role};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
+use rayon::prelude::*;
 
 use super::ask::ask;
 use super::batch::Batch;
@@ -17,6 +18,8 @@ use super::sample::{Perceived, answer, typed};
 use super::shape::{SEED, WIDTH};
 use crate::domain::conversation::memory_over_four;
 use crate::domain::{Conversation, Split};
+use crate::eyes::questions::{ClipKind, PictureKind};
+use crate::eyes::scene;
 
 /// Questions of each kind.
 const ASKED: usize = 40;
@@ -70,6 +73,36 @@ pub fn measure(brain: &Brain, teacher: &mut Teacher, mix: &Mix) -> Result<String
     }
     if mix.speaking + mix.talking > 0.0 {
         report += &spoken(brain, teacher)?;
+    }
+    Ok(report)
+}
+
+/// Typed questions of the evaluation about pictures and clips, `count` of each kind, with all wrong answers.
+///
+/// # Errors
+/// When something cannot be drawn or read.
+pub fn by_kind(brain: &Brain, teacher: &Teacher, count: usize) -> Result<String> {
+    let eyes = teacher.perception.eyes();
+    let pictures = PictureKind::ALL.map(|kind| (format!("{kind:?}"), Some(kind), None));
+    let clips = ClipKind::ALL.map(|kind| (format!("{kind:?}"), None, Some(kind)));
+    let mut report = String::new();
+    for (name, picture, clip) in pictures.into_iter().chain(clips) {
+        let cases = (0..count as u64).into_par_iter().map(|index| {
+            let mut rng = StdRng::seed_from_u64(SEED + 1000 + index);
+            let case = match (picture, clip) {
+                (Some(kind), _) => eyes.picture(kind, &mut rng, scene::Split::HeldOut)?,
+                (_, Some(kind)) => eyes.video(kind, &mut rng, scene::Split::HeldOut)?,
+                _ => unreachable!("each is of one kind"),
+            };
+            let mut perceived = Perceived::default();
+            let items = teacher.perception.asked(&case, false, &mut perceived, &mut rng)?;
+            let found = ask(brain, &teacher.sampler, &[Message { role: Role::User, items }], &perceived, teacher.heard)?;
+            Ok((found == case.answer, format!("      {} -> {found} (not: {})\n", case.question, case.answer)))
+        });
+        let cases: Vec<(bool, String)> = cases.collect::<Result<_>>()?;
+        let right = cases.iter().filter(|(right, _)| *right).count();
+        report += &format!("    {name}: {right} of {count}\n");
+        report.extend(cases.into_iter().filter(|(right, _)| !right).map(|(_, wrong)| wrong));
     }
     Ok(report)
 }

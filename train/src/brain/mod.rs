@@ -62,6 +62,9 @@ pub struct Options {
     /// Different answers that are rendered and encoded for speaking.
     #[arg(long, default_value_t = replies::ANSWERS)]
     answers: usize,
+    /// Learn nothing; answer so many typed questions of each kind about new pictures and clips.
+    #[arg(long, value_name = "QUESTIONS", conflicts_with = "stage")]
+    kinds: Option<usize>,
 }
 
 /// Runs the part's stages, or goes on with them.
@@ -74,6 +77,18 @@ pub fn run(options: &Options, folders: &Folders) -> Result<()> {
         shape::write(&folders.model)?;
     }
     if options.prepare {
+        return Ok(());
+    }
+    if let Some(count) = options.kinds {
+        let eyes = perception::Perception::new(None, Some(Sight::open(&folders.model)?));
+        let teacher = lesson::Teacher {
+            sampler: sample::Sampler::open(&folders.model)?,
+            replies: None,
+            perception: eyes,
+            heard: heard_width(folders)?,
+        };
+        let (_, brain) = model::BrainFiles::open(&folders.model, teacher.heard, &burn::tensor::Device::flex())?;
+        print!("{}", measure::by_kind(&brain, &teacher, count)?);
         return Ok(());
     }
     let prefers = options.stage.as_deref().is_none_or(|name| name == PREFERENCE);
@@ -106,7 +121,7 @@ pub fn run(options: &Options, folders: &Folders) -> Result<()> {
         }
     }
     if prefers {
-        preference::run(folders, &mut teacher, options.steps.unwrap_or(PREFERENCE_STEPS))?;
+        preference::run(folders, &teacher, options.steps.unwrap_or(PREFERENCE_STEPS))?;
     }
     Ok(())
 }

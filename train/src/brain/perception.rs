@@ -15,10 +15,13 @@ use rand::seq::IndexedRandom;
 use super::sample::Perceived;
 use crate::ears::heard::Heard;
 use crate::eyes::features::{SeenCase, Sight};
+use crate::eyes::questions::PictureKind;
 use crate::eyes::scene::Split;
 
 /// Scenes and clips that are kept.
-const SEEN: usize = 6000;
+const SEEN: usize = 10_000;
+/// Share of lessons about a new one when so many are kept.
+const NEW: f64 = 0.05;
 /// Share of questions about clips.
 const CLIPS: f64 = 0.35;
 
@@ -71,12 +74,17 @@ impl Perception {
     /// # Panics
     /// Without eyes.
     pub fn see(&mut self, rng: &mut StdRng) -> Result<SeenCase> {
-        if self.seen.len() >= SEEN && rng.random_bool(0.97) {
+        if self.seen.len() >= SEEN && !rng.random_bool(NEW) {
             let mut case = self.seen.choose(rng).expect("there are some").clone();
             (case.question, case.answer) = case.further(rng);
             return Ok(case);
         }
-        let case = self.sight.as_ref().expect("there are eyes").cases(rng, Split::Train, 1, CLIPS)?.remove(0);
+        let eyes = self.eyes();
+        let case = if rng.random_bool(CLIPS) {
+            eyes.clip_case(rng, Split::Train)?
+        } else {
+            eyes.picture(PictureKind::learnt(rng), rng, Split::Train)?
+        };
         if self.seen.len() < SEEN {
             self.seen.push(case.clone());
         } else {
@@ -94,7 +102,15 @@ impl Perception {
     /// # Panics
     /// Without eyes.
     pub fn unseen(&self, rng: &mut StdRng) -> Result<SeenCase> {
-        Ok(self.sight.as_ref().expect("there are eyes").cases(rng, Split::HeldOut, 1, CLIPS)?.remove(0))
+        if rng.random_bool(CLIPS) { self.eyes().clip_case(rng, Split::HeldOut) } else { self.eyes().picture_case(rng, Split::HeldOut) }
+    }
+
+    /// The eyes.
+    ///
+    /// # Panics
+    /// Without them.
+    pub fn eyes(&self) -> &Sight {
+        self.sight.as_ref().expect("there are eyes")
     }
 
     /// The items of a question about `case`, spoken or typed, in one of the orders that a session or a file gives

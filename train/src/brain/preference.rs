@@ -11,10 +11,14 @@ use anyhow::{Context, Result};
 use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Int, Tensor, TensorData, activation};
+use caracal_cluster::backbone::BackboneConfig;
 use caracal_cluster::backbone::watcher::Unwatched;
 use caracal_shared::post_process::CodecCodes;
 use caracal_shared::prompt::{Item, Message, Role};
 use caracal_shared::reply::CODEBOOKS;
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use rayon::prelude::*;
 
 use super::batch::Batch;
 use super::lesson::Teacher;
@@ -52,7 +56,7 @@ struct Pair {
 ///
 /// # Errors
 /// When a file cannot be read or written, or an answer not be drawn.
-pub fn run(folders: &Folders, teacher: &mut Teacher, steps: usize) -> Result<()> {
+pub fn run(folders: &Folders, teacher: &Teacher, steps: usize) -> Result<()> {
     let device = Device::flex().autodiff();
     let mut stage = Stage::begin(folders, "preference", steps, SEED + 3)?;
     if stage.next_step().is_none() {
@@ -67,17 +71,11 @@ pub fn run(folders: &Folders, teacher: &mut Teacher, steps: usize) -> Result<()>
         let mut pairs = Vec::with_capacity(PAIRS);
         let now = brain.valid();
         while pairs.len() < PAIRS {
-            let conversation = Conversation::draw(&mut rng, 1, Split::Training);
-            let exchange = &conversation.exchanges[0];
-            if !teacher.replies.as_ref().is_some_and(|replies| replies.can_say(&exchange.reply)) {
-                continue;
-            }
-            let question = typed(&exchange.user);
-            let rows = teacher.sampler.prompt(std::slice::from_ref(&question), true)?;
-            let prompt = Prompt { rows, perceived: Perceived::default(), heard: teacher.heard };
-            let answers = rollouts(&now, &files.config, &teacher.sampler, &prompt, ANSWERS, TEMPERATURE, &mut rng)?;
-            pairs.extend(pair(teacher, &question, &exchange.reply, &answers)?);
+            let seeds: [u64; PAIRS] = std::array::from_fn(|_| rng.random());
+            let drawn = seeds.par_iter().map(|seed| draw(&now, &files.config, teacher, &mut StdRng::seed_from_u64(*seed)));
+            pairs.extend(drawn.collect::<Result<Vec<_>>>()?.into_iter().flatten());
         }
+        pairs.truncate(PAIRS);
         let (better, worse): (Vec<Sample>, Vec<Sample>) = pairs.into_iter().map(|pair| (pair.better, pair.worse)).unzip();
         let batches = [Batch::new(better), Batch::new(worse)];
         let gain = |brain: &Brain, device: &Device| {
@@ -96,6 +94,20 @@ pub fn run(folders: &Folders, teacher: &mut Teacher, steps: usize) -> Result<()>
         }
     }
     Ok(())
+}
+
+/// A question and two answers of the model's own; nothing where its answers are all alike.
+fn draw(brain: &Brain, config: &BackboneConfig, teacher: &Teacher, rng: &mut StdRng) -> Result<Option<Pair>> {
+    let conversation = Conversation::draw(rng, 1, Split::Training);
+    let exchange = &conversation.exchanges[0];
+    if !teacher.replies.as_ref().is_some_and(|replies| replies.can_say(&exchange.reply)) {
+        return Ok(None);
+    }
+    let question = typed(&exchange.user);
+    let rows = teacher.sampler.prompt(std::slice::from_ref(&question), true)?;
+    let prompt = Prompt { rows, perceived: Perceived::default(), heard: teacher.heard };
+    let answers = rollouts(brain, config, &teacher.sampler, &prompt, ANSWERS, TEMPERATURE, rng)?;
+    pair(teacher, &question, &exchange.reply, &answers)
 }
 
 /// The best and the worst of some answers, if they differ enough.

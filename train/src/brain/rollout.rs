@@ -3,7 +3,7 @@
 use anyhow::Result;
 use burn::tensor::{Device, Tensor, TensorData};
 use caracal_cluster::backbone::BackboneConfig;
-use caracal_cluster::engine::{BurnEngine, CacheLimits, Engine, Read, Work};
+use caracal_cluster::engine::{BurnEngine, CacheLimits, Engine, Read, SessionId, Work};
 use caracal_shared::ids::{CODE_END, TEXT_END};
 use caracal_shared::post_process::{CodecCodes, reply_text, spoken_turn};
 use caracal_shared::prompt::Row;
@@ -39,7 +39,16 @@ pub struct Rollout {
     pub spoken: Option<(String, Vec<Vec<CodecCodes>>)>,
 }
 
-/// Draws `count` answers to one prompt. `brain` lies on the plain CPU.
+/// An answer on its way.
+struct Going {
+    session: SessionId,
+    machine: ReplyMachine,
+    text: Vec<Option<u32>>,
+    codes: Vec<[Option<u32>; CODEBOOKS]>,
+    finished: bool,
+}
+
+/// Draws `count` answers to one prompt, all side by side. `brain` lies on the plain CPU.
 ///
 /// # Errors
 /// When the engine refuses, or ids cannot be read.
@@ -56,33 +65,45 @@ pub fn rollouts(
     let sample =
         Sample { rows: prompt.rows.clone(), targets: vec![Target::default(); prompt.rows.len()], perceived: prompt.perceived.clone() };
     let rows: Vec<f32> = Batch::new(vec![sample]).embed(brain, sampler.markers(), prompt.heard, &device).into_data().try_into_vec()?;
-    let blocks = (prompt.rows.len() + STEPS_MAX).div_ceil(BLOCK_TOKENS);
-    let mut engine = BurnEngine::new(config, brain.language.clone(), CacheLimits { block_tokens: BLOCK_TOKENS, blocks, sessions: 1 });
-    let session = engine.open()?;
-    let after_prompt = engine.step(&[Work { session, rows, read: Read::Last }]).remove(0)?.rows;
-    let mark = engine.checkpoint(session)?;
-    let mut answers = Vec::with_capacity(count);
-    for _ in 0..count {
-        let mut hidden = after_prompt.clone();
-        let mut machine = ReplyMachine::new(reply_ids(sampler.markers()));
-        let (mut text, mut codes) = (Vec::new(), Vec::new());
-        for _ in 0..STEPS_MAX {
-            let id = draw(&engine.text_logits(&hidden), temperature.text, rng);
-            let step = machine.step(id, draw_codes(brain, &hidden, temperature.codes, rng));
-            text.push(step.text);
-            codes.push(step.codes);
-            if step.finished {
-                break;
+    let blocks = count * (prompt.rows.len() + STEPS_MAX).div_ceil(BLOCK_TOKENS);
+    let limits = CacheLimits { block_tokens: BLOCK_TOKENS, blocks, sessions: count };
+    let mut engine = BurnEngine::new(config, brain.language.clone(), limits);
+    let begin = |session| Going {
+        session,
+        machine: ReplyMachine::new(reply_ids(sampler.markers())),
+        text: Vec::new(),
+        codes: Vec::new(),
+        finished: false,
+    };
+    let mut answers: Vec<Going> = (0..count).map(|_| Ok(begin(engine.open()?))).collect::<Result<_>>()?;
+    let mut works: Vec<Work> =
+        answers.iter().map(|answer| Work { session: answer.session, rows: rows.clone(), read: Read::Last }).collect();
+    for _ in 0..STEPS_MAX {
+        let hidden: Vec<Vec<f32>> = engine.step(&works).into_iter().map(|answer| Ok(answer?.rows)).collect::<Result<_>>()?;
+        let hidden = hidden.concat();
+        let (logits, codes) = (engine.text_logits(&hidden), draw_codes(brain, &hidden, works.len(), temperature.codes, rng));
+        let vocabulary = logits.len() / works.len();
+        works.clear();
+        let going = answers.iter_mut().filter(|answer| !answer.finished);
+        for ((answer, logits), codes) in going.zip(logits.chunks_exact(vocabulary)).zip(codes) {
+            let step = answer.machine.step(draw(logits, temperature.text, rng), codes);
+            answer.text.push(step.text);
+            answer.codes.push(step.codes);
+            answer.finished = step.finished;
+            if !step.finished {
+                let row = brain.codec.decode(&brain.language.embed_tokens, &[step.next.text], &step.next.codes)?;
+                works.push(Work { session: answer.session, rows: row.into_data().try_into_vec::<f32>()?, read: Read::Last });
             }
-            let row = brain.codec.decode(&brain.language.embed_tokens, &[step.next.text], &step.next.codes)?;
-            let row = row.into_data().try_into_vec::<f32>()?;
-            hidden = engine.step(&[Work { session, rows: row, read: Read::Last }]).remove(0)?.rows;
         }
-        engine.roll_back(mark)?;
-        let spoken = spoken_turn(sampler.tokenizer(), &text, &codes)?;
-        answers.push(Rollout { text: reply_text(sampler.tokenizer(), text)?, spoken });
+        if works.is_empty() {
+            break;
+        }
     }
-    Ok(answers)
+    let told = |answer: Going| {
+        let spoken = spoken_turn(sampler.tokenizer(), &answer.text, &answer.codes)?;
+        Ok(Rollout { text: reply_text(sampler.tokenizer(), answer.text)?, spoken })
+    };
+    answers.into_iter().map(told).collect()
 }
 
 /// What an answer is drawn for.
@@ -100,15 +121,19 @@ fn reply_ids(markers: &Markers) -> ReplyIds {
     ReplyIds { pause: markers.pause, end: TEXT_END, semantic_end: CODE_END }
 }
 
-fn draw_codes(brain: &Brain, hidden: &[f32], temperature: f32, rng: &mut StdRng) -> [u32; CODEBOOKS] {
-    let mut sum = Tensor::<2>::from_data(TensorData::new(hidden.to_vec(), [1, hidden.len()]), &Device::flex());
-    let mut codes = [0; CODEBOOKS];
+/// Codes of one step for each of `count` hidden states.
+fn draw_codes(brain: &Brain, hidden: &[f32], count: usize, temperature: f32, rng: &mut StdRng) -> Vec<[u32; CODEBOOKS]> {
+    let mut sum = Tensor::<2>::from_data(TensorData::new(hidden.to_vec(), [count, hidden.len() / count]), &Device::flex());
+    let mut codes = vec![[0; CODEBOOKS]; count];
     for (book, layer) in brain.head.audio_output_layers.iter().enumerate() {
         if book > 0 {
-            sum = sum + brain.head.embedding[book - 1].forward(&[codes[book - 1]]);
+            let before: Vec<u32> = codes.iter().map(|codes| codes[book - 1]).collect();
+            sum = sum + brain.head.embedding[book - 1].forward(&before);
         }
         let logits: Vec<f32> = layer.forward(sum.clone()).into_data().try_into_vec().expect("the head computes in f32");
-        codes[book] = draw(&logits, temperature, rng);
+        for (codes, logits) in codes.iter_mut().zip(logits.chunks_exact(logits.len() / count)) {
+            codes[book] = draw(logits, temperature, rng);
+        }
     }
     codes
 }
@@ -131,6 +156,24 @@ fn draw(logits: &[f32], temperature: f32, rng: &mut StdRng) -> u32 {
 mod tests {
     use super::*;
     use rand::SeedableRng;
+
+    #[test]
+    fn answers_side_by_side_are_those_that_are_drawn_alone() {
+        let folder = std::env::temp_dir().join(format!("caracal-rollout-{}", std::process::id()));
+        super::super::tokenizer_file::write(&folder, 1).unwrap();
+        super::super::shape::write(&folder).unwrap();
+        let (files, brain) = super::super::model::BrainFiles::open(&folder, 8, &Device::flex()).unwrap();
+        let sampler = Sampler::open(&folder).unwrap();
+        std::fs::remove_dir_all(folder).unwrap();
+        let rows = sampler.prompt(&[super::super::sample::typed("who are you")], true).unwrap();
+        let prompt = Prompt { rows, perceived: Perceived::default(), heard: 8 };
+        let cold = Temperature { text: 1e-4, codes: 1e-4 };
+        let mut rng = StdRng::seed_from_u64(1);
+        let mut answers = |count| rollouts(&brain, &files.config, &sampler, &prompt, count, cold, &mut rng).unwrap();
+        let alone = answers(1).remove(0);
+        assert!(alone.text.len() > 20, "{alone:?}");
+        assert_eq!(answers(3), [alone.clone(), alone.clone(), alone]);
+    }
 
     #[test]
     fn draws_follow_the_softmax() {

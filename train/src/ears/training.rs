@@ -38,6 +38,8 @@ const SEED: u64 = 21;
 const WEIGHTS_SEED: u64 = 31;
 /// Steps after a start or a stop in which the optimiser finds its moments: the rate rises over them.
 const MOMENTS_STEPS: usize = 100;
+/// Steps in which a new classifier of sounds learns alone: what it would ask of the encoder is noise as long as it knows nothing.
+const ALONE_STEPS: usize = 300;
 /// Highest learning rate.
 const RATE: f64 = 1.5e-3;
 
@@ -72,7 +74,8 @@ pub fn run(folders: &Folders, corpus: &Corpus, steps: usize) -> Result<()> {
     let sounds = Sounds::of(&corpus.units)?;
     let encoder = AudioEncoder::load(&weights, &config)?;
     // The published encoder has no head for sounds.
-    let beside = if weights.holds("sounds.weight") { weights.clone() } else { weights.without_file(WEIGHTS_SEED) };
+    let known = weights.holds("sounds.weight");
+    let beside = if known { weights.clone() } else { weights.without_file(WEIGHTS_SEED) };
     let head = Linear::load(&beside.at("sounds"), config.output_size(), SLOTS * sounds.classes(), true)?;
     let mut learner = (encoder, head);
     let mut optimizer = AdamW::new(Settings { epsilon: 1e-8, weight_decay: 0.01, norm_max: 1.0, ..Settings::default() });
@@ -90,7 +93,8 @@ pub fn run(folders: &Folders, corpus: &Corpus, steps: usize) -> Result<()> {
         while let Some(step) = stage.next_step() {
             let shares = drawn.recv().context("no sentences are drawn any more")??;
             let found = ((step - first + 1) as f64 / MOMENTS_STEPS as f64).min(1.0);
-            let learnt = workers.learn(&shares, |batch| learn(learner.clone().fork(&device), batch, &sounds, &config, &device));
+            let teach = known || step >= first + ALONE_STEPS;
+            let learnt = workers.learn(&shares, |batch| learn(learner.clone().fork(&device), batch, &sounds, teach, &config, &device));
             let mut gradients = GradientsAccumulator::new();
             let (mut words, mut by_sound) = (0.0, 0.0);
             for share in learnt {
@@ -119,14 +123,15 @@ struct Learnt {
     sounds: f64,
 }
 
-fn learn(learner: Learner, batch: &Batch, sounds: &Sounds, config: &AudioEncoderConfig, device: &Device) -> Learnt {
+/// `teach`: whether sounds teach the encoder, or their classifier alone.
+fn learn(learner: Learner, batch: &Batch, sounds: &Sounds, teach: bool, config: &AudioEncoderConfig, device: &Device) -> Learnt {
     let (encoder, head) = &learner;
     let rows = batch.lengths.iter().sum();
     let x = Tensor::<2>::from_data(TensorData::new(batch.features.clone(), [rows, config.input_size]), device);
     let heard = encoder.offline_joined(x, &batch.lengths);
     let by_sound: Vec<Vec<u32>> = batch.labels.iter().map(|words| sounds.labels(words)).collect();
     let words = ctc_loss(&utterances(encoder.ctc_head(heard.clone()), &batch.lengths, &batch.labels, 1));
-    let logits = head.forward(heard).reshape([rows * SLOTS, sounds.classes()]);
+    let logits = head.forward(if teach { heard } else { heard.detach() }).reshape([rows * SLOTS, sounds.classes()]);
     let sounds = ctc_loss(&utterances(logits, &batch.lengths, &by_sound, SLOTS));
     let both = match (words.surrogate, sounds.surrogate) {
         (Some(words), Some(sounds)) => Some(words + sounds * SOUNDS_WEIGHT),

@@ -1,17 +1,20 @@
 //! What a short video shows: a scene in which at most one thing happens.
 //!
-//! A change happens at a whole second, so that the unit of that second is the first to show it, whether the pictures come
-//! from a live camera (two in each second) or are spread over a recording ([`Clip::second_shown`]).
+//! A change happens in the first half of a second, so that the unit of that second is the first to show it, whether the
+//! pictures come from a live camera (two in each second) or are spread over a recording ([`Clip::second_shown`]). Mostly it
+//! falls between the two pictures of that unit, so that the eyes see it happen.
 
 use rand::Rng;
 use rand::rngs::StdRng;
 
-use super::scene::{Colour, Look, Object, SIDE, Split, Variety, describe, draw_objects};
+use super::scene::{Colour, Look, Object, Place, SIDE, Split, Variety, describe, draw_objects};
 
 /// Fewest and most seconds of a clip.
 pub const SECONDS: [u32; 2] = [3, 6];
 /// Shortest and longest way of a moving shape in pixels, over the whole clip.
 const WAY: [f32; 2] = [95.0, 140.0];
+/// How long after the beginning of its second a change happens at most.
+const DELAY_MAX: f32 = 0.45;
 /// Least distance of a shape from the edge of the picture.
 const EDGE: f32 = 4.0;
 
@@ -53,6 +56,34 @@ impl Direction {
     }
 }
 
+/// What a pair of pictures shows to happen to an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Happening {
+    /// It moves.
+    Moves(Direction),
+    /// It has another colour in the second picture.
+    Turns,
+    /// It is in the second picture alone.
+    Appears,
+    /// It is in the first picture alone.
+    Disappears,
+}
+
+impl Happening {
+    /// How many there are.
+    pub const COUNT: usize = Direction::ALL.len() + 3;
+
+    /// Below [`Happening::COUNT`].
+    pub fn index(self) -> usize {
+        match self {
+            Happening::Moves(direction) => direction as usize,
+            Happening::Turns => Direction::ALL.len(),
+            Happening::Appears => Direction::ALL.len() + 1,
+            Happening::Disappears => Direction::ALL.len() + 2,
+        }
+    }
+}
+
 /// What happens, always to the first object.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Event {
@@ -60,11 +91,11 @@ pub enum Event {
     Nothing,
     /// It moves all the time, by so many pixels a second.
     Moves(Direction, f32),
-    /// From this second on it has another colour.
+    /// In this second it takes another colour.
     Turns(Colour, u32),
-    /// From this second on it is there.
+    /// In this second it is there for the first time.
     Appears(u32),
-    /// From this second on it is gone.
+    /// In this second it goes.
     Disappears(u32),
 }
 
@@ -85,6 +116,8 @@ pub struct Clip {
     pub objects: Vec<Object>,
     /// What happens.
     pub event: Event,
+    /// How long after the beginning of its second a change happens, in seconds.
+    pub delay: f32,
     /// Length in seconds.
     pub seconds: u32,
     /// How it is recorded.
@@ -112,7 +145,8 @@ impl Clip {
                 Event::Appears(_) => Event::Appears(second),
                 Event::Disappears(_) => Event::Disappears(second),
             };
-            let clip = Self { objects, event, seconds, look: Look::draw(rng, split) };
+            let delay = rng.random_range(0.0..=DELAY_MAX);
+            let clip = Self { objects, event, delay, seconds, look: Look::draw(rng, split) };
             if clip.is_plain() && Split::of(&clip.description()) == split {
                 return clip;
             }
@@ -133,9 +167,26 @@ impl Clip {
         }
     }
 
+    /// When something changes, in seconds.
+    pub fn moment(&self) -> Option<f32> {
+        self.event.second().map(|second| second as f32 + self.delay)
+    }
+
+    /// What two pictures, taken at these times in seconds, show to happen to the first object.
+    pub fn happening(&self, [first, second]: [f32; 2]) -> Option<Happening> {
+        let between = self.moment().is_some_and(|moment| first < moment && moment <= second);
+        match self.event {
+            Event::Moves(direction, _) => Some(Happening::Moves(direction)),
+            Event::Turns(..) if between => Some(Happening::Turns),
+            Event::Appears(_) if between => Some(Happening::Appears),
+            Event::Disappears(_) if between => Some(Happening::Disappears),
+            _ => None,
+        }
+    }
+
     /// What can be seen at a time in seconds.
     pub fn objects_at(&self, time: f32) -> Vec<Object> {
-        let happened = self.event.second().is_some_and(|second| time >= second as f32);
+        let happened = self.moment().is_some_and(|moment| time >= moment);
         let there = match self.event {
             Event::Appears(_) => happened,
             Event::Disappears(_) => !happened,
@@ -151,7 +202,8 @@ impl Clip {
     fn at(&self, object: &Object, time: f32) -> Object {
         let Event::Moves(direction, speed) = self.event else { return object.clone() };
         let [dx, dy] = direction.step();
-        Object { x: object.x + dx * speed * time, y: object.y + dy * speed * time, ..object.clone() }
+        let (x, y) = (object.x + dx * speed * time, object.y + dy * speed * time);
+        Object { x, y, place: Place::of(x, y), ..object.clone() }
     }
 
     /// Times of the two pictures of each unit as a live camera delivers them: each second its start and its middle. The

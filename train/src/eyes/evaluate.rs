@@ -12,7 +12,7 @@ use rand::rngs::StdRng;
 use super::network::{Heads, OUTPUT};
 use super::sample::Sample;
 use super::scene::Split;
-use super::targets::{CENTRE, COUNT, Names, OBJECT, TOKEN_GROUPS, TOKEN_NAMES, Targets, classes, token_of, width};
+use super::targets::{CENTRE, COUNT, EMPTY, Names, OBJECT, TOKEN_GROUPS, TOKEN_NAMES, Targets, classes, token_of, width};
 use crate::stage::Folders;
 use crate::word_vectors::WordVectors;
 
@@ -96,7 +96,8 @@ pub fn score(folders: &Folders, samples: &[Sample]) -> Result<Score> {
         let targets = Targets::of(std::slice::from_ref(sample), &names);
         let values = rows.clone().into_data().try_into_vec::<f32>().expect("rows are f32");
         let none = TOKEN_GROUPS[OBJECT].start;
-        let asked = targets.tokens.chunks(width(&TOKEN_GROUPS)).map(|asked| asked[none..].iter().any(|weight| *weight > 0.0));
+        let about = none..TOKEN_GROUPS[EMPTY].start;
+        let asked = targets.tokens.chunks(width(&TOKEN_GROUPS)).map(|asked| asked[about.clone()].iter().any(|weight| *weight > 0.0));
         let of_rows = values.chunks(OUTPUT).zip(targets.rows.chunks(OUTPUT)).zip(asked).zip(&targets.row_weights);
         for (((row, said), object), _) in of_rows.filter(|(_, weight)| **weight > 0.0) {
             let away: f32 = row.iter().zip(said).map(|(a, b)| (a - b).powi(2)).sum();
@@ -105,6 +106,11 @@ pub fn score(folders: &Folders, samples: &[Sample]) -> Result<Score> {
         }
         let readings = heads.read_tokens(rows).into_data().try_into_vec::<f32>().expect("readings are f32");
         score.add(sample, &readings);
+        for (asked, read) in targets.tokens.chunks(width(&TOKEN_GROUPS)).zip(readings.chunks(width(&TOKEN_GROUPS))) {
+            if let Some(empty) = asked[TOKEN_GROUPS[EMPTY].clone()].iter().position(|weight| *weight > 0.0) {
+                score.groups[EMPTY].add(choices(read)[EMPTY] == empty);
+            }
+        }
     }
     score.milliseconds = 1e3 * seconds / samples.len().max(1) as f64;
     score.away = std::array::from_fn(|kind| score.away[kind] / counted[kind].max(1) as f64);
@@ -122,7 +128,7 @@ impl Score {
             let object = wanted.iter().find(|(at, _)| *at == token);
             let found = chosen[CENTRE] == usize::from(object.is_some());
             self.groups[CENTRE].add(found);
-            self.groups[COUNT].add(chosen[COUNT] == sample.objects.len());
+            self.groups[COUNT].add(chosen[COUNT] == sample.count());
             whole &= found;
             for (group, class) in object.iter().flat_map(|(_, classes)| (OBJECT..).zip(classes)) {
                 self.groups[group].add(chosen[group] == *class);

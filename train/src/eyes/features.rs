@@ -15,7 +15,7 @@ use rand::rngs::StdRng;
 use super::clip::Clip;
 use super::draw::{draw_clip, draw_scene};
 use super::network::OUTPUT;
-use super::questions::{ClipKind, PictureKind, clip_case, picture_case};
+use super::questions::{ClipKind, PictureKind};
 use super::scene::{Object, Scene, Split};
 
 /// Pictures a second of a clip that is stored as a file.
@@ -70,7 +70,7 @@ impl SeenCase {
     /// Another question about the same, and its answer.
     pub fn further(&self, rng: &mut StdRng) -> (String, String) {
         match &self.shown {
-            Shown::Scene(objects) => PictureKind::any_about(rng, objects),
+            Shown::Scene(objects) => PictureKind::learnt_about(rng, objects),
             Shown::Clip(clip) => ClipKind::any_about(rng, clip),
         }
     }
@@ -115,20 +115,20 @@ impl Sight {
         times.iter().map(unit).collect()
     }
 
-    /// `count` questions, `clips` of them (a share) about clips; equal generators give equal cases.
-    ///
-    /// # Errors
-    /// As [`Sight::still`].
-    pub fn cases(&self, rng: &mut StdRng, split: Split, count: usize, clips: f64) -> Result<Vec<SeenCase>> {
-        (0..count).map(|_| if rng.random_bool(clips) { self.clip_case(rng, split) } else { self.picture_case(rng, split) }).collect()
-    }
-
     /// A question about a picture.
     ///
     /// # Errors
     /// As [`Sight::still`].
     pub fn picture_case(&self, rng: &mut StdRng, split: Split) -> Result<SeenCase> {
-        let (scene, question, answer) = picture_case(rng, split);
+        self.picture(PictureKind::any(rng), rng, split)
+    }
+
+    /// A question of one kind about a picture.
+    ///
+    /// # Errors
+    /// As [`Sight::still`].
+    pub fn picture(&self, kind: PictureKind, rng: &mut StdRng, split: Split) -> Result<SeenCase> {
+        let (scene, question, answer) = kind.case(rng, split);
         Ok(SeenCase { units: vec![self.still(&scene)?], shown: Shown::Scene(scene.objects), question, answer })
     }
 
@@ -137,7 +137,15 @@ impl Sight {
     /// # Errors
     /// As [`Sight::still`].
     pub fn clip_case(&self, rng: &mut StdRng, split: Split) -> Result<SeenCase> {
-        let (clip, question, answer) = clip_case(rng, split);
+        self.video(ClipKind::any(rng), rng, split)
+    }
+
+    /// A question of one kind about a clip.
+    ///
+    /// # Errors
+    /// As [`Sight::still`].
+    pub fn video(&self, kind: ClipKind, rng: &mut StdRng, split: Split) -> Result<SeenCase> {
+        let (clip, question, answer) = kind.case(rng, split);
         let times = if rng.random_bool(FILES) { file_times(&clip) } else { live_times(&clip) };
         Ok(SeenCase { units: self.clip(&clip, &times)?, shown: Shown::Clip(clip), question, answer })
     }
@@ -177,17 +185,20 @@ mod tests {
     #[test]
     fn a_change_is_first_shown_by_the_unit_of_its_second_live_and_from_a_file() {
         let mut rng = StdRng::seed_from_u64(1);
+        let mut between = 0;
         for _ in 0..200 {
             let clip = Clip::draw(&mut rng, Split::Train, Event::Turns(Colour::Red, 0));
-            let second = clip.event.second().unwrap();
+            let (second, moment) = (clip.event.second().unwrap(), clip.moment().unwrap());
             for times in [live_times(&clip), file_times(&clip)] {
                 assert_eq!(times.len(), clip.seconds as usize);
                 assert!((SECONDS[0]..=SECONDS[1]).contains(&clip.seconds));
-                let shown = times.iter().position(|(_, [first, _])| *first >= second as f32).unwrap();
+                let shown = times.iter().position(|(_, [_, last])| *last >= moment).unwrap();
                 assert_eq!(shown, second as usize);
                 assert_eq!(times[shown].0.floor(), f64::from(second));
                 assert!(times[shown - 1].1[1] < second as f32);
+                between += usize::from(times[shown].1[0] < moment);
             }
         }
+        assert!((230..330).contains(&between), "{between} of 400 pairs see it happen");
     }
 }

@@ -5,6 +5,7 @@
 
 use rand::Rng;
 use rand::rngs::StdRng;
+use rand::seq::IndexedRandom;
 
 use super::clip::{Clip, Direction, Event};
 use super::scene::{Colour, Object, Place, Scene, Shape, Size, Split, Variety};
@@ -173,6 +174,11 @@ impl PictureKind {
     pub const ALL: [Self; 8] =
         [Self::What, Self::HowMany, Self::Where, Self::WhatIsThere, Self::Colour, Self::Shape, Self::Bigger, Self::Relation];
 
+    /// Any of them.
+    pub fn any(rng: &mut StdRng) -> Self {
+        Self::ALL[rng.random_range(0..Self::ALL.len())]
+    }
+
     /// A question of this kind with a scene that it can be asked about.
     pub fn case(self, rng: &mut StdRng, split: Split) -> (Scene, String, String) {
         let scene = self.scene(rng, split);
@@ -206,10 +212,25 @@ impl PictureKind {
         }
     }
 
-    /// Any question about these shapes, and its answer.
-    pub fn any_about(rng: &mut StdRng, objects: &[Object]) -> (String, String) {
+    /// How often lessons ask it: what is read off one row less often than what must be counted, compared or missed.
+    fn often_learnt(self) -> f32 {
+        match self {
+            PictureKind::What | PictureKind::Where | PictureKind::Shape => 1.0,
+            PictureKind::Bigger => 1.5,
+            PictureKind::WhatIsThere | PictureKind::Colour => 2.0,
+            PictureKind::HowMany | PictureKind::Relation => 3.0,
+        }
+    }
+
+    /// Any of them, as often as lessons ask it.
+    pub fn learnt(rng: &mut StdRng) -> Self {
+        *Self::ALL.choose_weighted(rng, |kind| kind.often_learnt()).expect("the weights are positive")
+    }
+
+    /// Any question that a lesson asks about these shapes, and its answer.
+    pub fn learnt_about(rng: &mut StdRng, objects: &[Object]) -> (String, String) {
         let kinds: Vec<Self> = Self::ALL.into_iter().filter(|kind| kind.fits(objects)).collect();
-        kinds[rng.random_range(0..kinds.len())].ask(rng, objects)
+        kinds.choose_weighted(rng, |kind| kind.often_learnt()).expect("they can always be counted").ask(rng, objects)
     }
 
     fn ask(self, rng: &mut StdRng, objects: &[Object]) -> (String, String) {
@@ -246,8 +267,7 @@ impl PictureKind {
 
 /// A picture, a question about it, and the answer.
 pub fn picture_case(rng: &mut StdRng, split: Split) -> (Scene, String, String) {
-    let kind = PictureKind::ALL[rng.random_range(0..PictureKind::ALL.len())];
-    kind.case(rng, split)
+    PictureKind::any(rng).case(rng, split)
 }
 
 /// A question about a clip.
@@ -266,6 +286,11 @@ pub enum ClipKind {
 impl ClipKind {
     /// All of them.
     pub const ALL: [Self; 4] = [Self::Direction, Self::Happened, Self::Changed, Self::When];
+
+    /// Any of them.
+    pub fn any(rng: &mut StdRng) -> Self {
+        Self::ALL[rng.random_range(0..Self::ALL.len())]
+    }
 
     /// A question of this kind with a clip that it can be asked about.
     pub fn case(self, rng: &mut StdRng, split: Split) -> (Clip, String, String) {
@@ -330,8 +355,7 @@ impl ClipKind {
 
 /// A clip, a question about it, and the answer.
 pub fn clip_case(rng: &mut StdRng, split: Split) -> (Clip, String, String) {
-    let kind = ClipKind::ALL[rng.random_range(0..ClipKind::ALL.len())];
-    kind.case(rng, split)
+    ClipKind::any(rng).case(rng, split)
 }
 
 /// What happens in a clip, in one sentence.
@@ -398,7 +422,7 @@ fn bigger(rng: &mut StdRng, objects: &[Object]) -> (String, String) {
 }
 
 /// What can be asked about two shapes: relations that hold plainly, or whose opposites do.
-fn plain_relations(a: &Object, b: &Object) -> Vec<Relation> {
+pub(super) fn plain_relations(a: &Object, b: &Object) -> Vec<Relation> {
     let plain = |relation: &Relation| differ(a.place, b.place, *relation) && relation.distance(a, b).abs() >= PLAIN_DISTANCE;
     Relation::ALL.into_iter().filter(plain).collect()
 }

@@ -78,6 +78,12 @@ words!(
 );
 
 impl Place {
+    /// The field that a point of the picture lies in.
+    pub fn of(x: f32, y: f32) -> Self {
+        let cell = |at: f32| ((at / CELL) as usize).min(2);
+        Self::ALL[3 * cell(y) + cell(x)]
+    }
+
     /// Counted from the left, below 3.
     pub fn column(self) -> usize {
         self.index() % 3

@@ -1,5 +1,5 @@
-//! What the auxiliary heads are asked: of each patch, which object covers it; of each token, which object covers it or
-//! has its centre there, and everything about it. And what the row of a token should be: the sum of the language model's
+//! What the auxiliary heads are asked: of each patch, which object covers it, and how many there are of each shape and colour; of each token, which object covers it or
+//! has its centre there, and everything about it; of one without an object, whether its place is empty. And what the row of a token should be: the sum of the language model's
 //! vectors of the words for all that ([`Names`]), so that it reads a picture as it reads a sentence.
 //!
 //! Each question is a choice among classes, a group of neighbouring outputs of the heads. A target is a weight on one
@@ -9,30 +9,75 @@ use std::ops::Range;
 
 use caracal_edge::vision::Grid;
 
-use super::clip::Direction;
+use super::clip::Happening;
 use super::sample::Sample;
+use super::questions::plain_relations;
 use super::scene::{Colour, OBJECTS_MAX, Object, Place, SIDE, Shape, Size};
-use super::words::number;
+use super::words::{Relation, number};
 use crate::brain::shape::WIDTH;
 use crate::word_vectors::{WordVectors, add};
 
-/// Of a patch: the covering object's shape, colour, motion and place, and in which direction its centre lies.
-pub const PATCH_GROUPS: [Range<usize>; 5] =
-    groups([1 + Shape::ALL.len(), 1 + Colour::ALL.len(), MOTIONS, Place::ALL.len(), BEARINGS * BEARINGS]);
+/// Of a patch: the covering object's shape, colour, what happens to it, its place, and in which direction its centre lies;
+/// then, wherever it is, how many there are in the picture of each shape and of each colour. Which row tells how many are
+/// like its own object was not learnt from that question alone.
+pub const PATCH_GROUPS: [Range<usize>; COVERING + COUNTED] = {
+    let mut sizes = [1 + OBJECTS_MAX; COVERING + COUNTED];
+    sizes[0] = 1 + Shape::ALL.len();
+    sizes[1] = 1 + Colour::ALL.len();
+    sizes[2] = HAPPENINGS;
+    sizes[3] = Place::ALL.len();
+    sizes[4] = BEARINGS * BEARINGS;
+    groups(sizes)
+};
+/// Groups about what covers a patch, and those that count.
+const COVERING: usize = 5;
+const COUNTED: usize = Shape::ALL.len() + Colour::ALL.len();
 /// Of a token: whether an object's centre lies in it, and how many objects there are in all; of the object that covers it
-/// its shape, colour, size, place and motion, and how many there are of its shape and of its colour.
-pub const TOKEN_GROUPS: [Range<usize>; 9] =
-    groups([2, OBJECTS_MAX + 1, Shape::ALL.len(), Colour::ALL.len(), Size::ALL.len(), Place::ALL.len(), MOTIONS, OBJECTS_MAX, OBJECTS_MAX]);
+/// its shape, colour, size, place, what happens to it, how many there are of its shape and of its colour, and whether
+/// there is another one plainly left of it, right of it, above and below; of a token without an object, which place is empty.
+pub const TOKEN_GROUPS: [Range<usize>; 14] = groups([
+    2,
+    OBJECTS_MAX + 1,
+    Shape::ALL.len(),
+    Colour::ALL.len(),
+    Size::ALL.len(),
+    Place::ALL.len(),
+    HAPPENINGS,
+    OBJECTS_MAX,
+    OBJECTS_MAX,
+    2,
+    2,
+    2,
+    2,
+    1 + Place::ALL.len(),
+]);
 /// What the token groups are called.
-pub const TOKEN_NAMES: [&str; 9] = ["centre", "count", "shape", "colour", "size", "place", "motion", "alike", "same colour"];
+pub const TOKEN_NAMES: [&str; 14] = [
+    "centre",
+    "count",
+    "shape",
+    "colour",
+    "size",
+    "place",
+    "happening",
+    "alike",
+    "same colour",
+    "left",
+    "right",
+    "above",
+    "below",
+    "empty",
+];
 /// Index of the group that tells centres.
 pub const CENTRE: usize = 0;
 /// Index of the group that counts.
 pub const COUNT: usize = 1;
-/// Index of the first group about the object itself; the others follow.
+/// Index of the first group about the object itself; the others follow ...
 pub const OBJECT: usize = 2;
-/// No motion, and the directions.
-const MOTIONS: usize = 1 + Direction::ALL.len();
+/// ... up to the one about what lies without an object.
+pub const EMPTY: usize = 13;
+/// Nothing, and whatever happens.
+const HAPPENINGS: usize = 1 + Happening::COUNT;
 
 /// Left of the patch, in it, right of it; likewise above and below.
 const BEARINGS: usize = 3;
@@ -44,13 +89,17 @@ const UNCOVERED: f32 = 1.2;
 const CENTRE_WEIGHT: f32 = 4.0;
 /// Weight of the count, which every token is asked for.
 const COUNT_WEIGHT: f32 = 0.3;
+/// Weight of what tokens without an object are asked.
+const NOTHING_WEIGHT: f32 = 0.5;
 /// Weight of what the tokens of a centre are asked about their object; the other tokens that it covers have the rest.
 const AT_CENTRE: f32 = 0.6;
 /// Weight of the rows without an object against those with one.
 const EMPTY_WEIGHT: f32 = 0.5;
 /// Weights of the questions to patches, in the order of the groups: they teach early and are not what the language model
 /// gets. Covered and uncovered patches weigh the same in all.
-const PATCH_WEIGHTS: [f32; 5] = [0.6, 0.3, 0.3, 0.3, 0.3];
+const PATCH_WEIGHTS: [f32; COVERING] = [0.6, 0.3, 0.3, 0.3, 0.3];
+/// Weight of each of the counts.
+const COUNTS_WEIGHT: f32 = 0.2;
 
 const fn groups<const N: usize>(sizes: [usize; N]) -> [Range<usize>; N] {
     let mut groups = [const { 0..0 }; N];
@@ -95,6 +144,11 @@ impl Names {
         let none = vec![0.0; WIDTH];
         // "at the top left": the words that tell places apart.
         let place = |place: &Place| words(&place.word().split(' ').skip(2).collect::<Vec<_>>());
+        let empty = |at: &Place| {
+            let mut vector = place(at);
+            add(&mut vector, &free(30, 1)[0], 1.0);
+            vector
+        };
         let vectors = [
             std::iter::once(none.clone()).chain(free(0, 1)).collect(),
             (0..=OBJECTS_MAX).map(|count| words(&[number(count)])).collect(),
@@ -102,9 +156,14 @@ impl Names {
             Colour::ALL.iter().map(|colour| words(&[colour.word()])).collect(),
             vec![words(&["smaller"]), words(&["bigger"])],
             Place::ALL.iter().map(place).collect(),
-            std::iter::once(none).chain(free(1, MOTIONS - 1)).collect(),
+            std::iter::once(none.clone()).chain(free(1, HAPPENINGS - 1)).collect(),
             free(10, OBJECTS_MAX),
             free(20, OBJECTS_MAX),
+            std::iter::once(none.clone()).chain(free(26, 1)).collect(),
+            std::iter::once(none.clone()).chain(free(27, 1)).collect(),
+            std::iter::once(none.clone()).chain(free(28, 1)).collect(),
+            std::iter::once(none.clone()).chain(free(29, 1)).collect(),
+            std::iter::once(none).chain(Place::ALL.iter().map(empty)).collect(),
         ];
         Self { vectors, mean_square }
     }
@@ -121,23 +180,51 @@ pub fn token_of(x: f32, y: f32, tokens: Grid) -> usize {
     index(y, tokens.rows) * tokens.columns as usize + index(x, tokens.columns)
 }
 
-/// The classes of an object in the groups from [`OBJECT`] on.
-pub fn classes(sample: &Sample, index: usize) -> [usize; TOKEN_GROUPS.len() - OBJECT] {
+/// The classes of an object in the groups from [`OBJECT`] up to [`EMPTY`].
+pub fn classes(sample: &Sample, index: usize) -> [usize; EMPTY - OBJECT] {
     let object = &sample.objects[index];
     let like = |same: &dyn Fn(&Object) -> bool| sample.objects.iter().filter(|o| same(o)).count() - 1;
+    let plainly = |relation: Relation| {
+        let others = sample.objects.iter().enumerate().filter(|(other, _)| *other != index);
+        let there = |other: &Object| relation.distance(other, object) > 0.0 && plain_relations(other, object).contains(&relation);
+        usize::from(others.into_iter().any(|(_, other)| there(other)))
+    };
     [
         object.shape.index(),
         object.colour.index(),
         object.size.index(),
         object.place.index(),
-        motion_class(sample.motion[index]),
+        happening_class(sample.happening[index]),
         like(&|o| o.shape == object.shape),
         like(&|o| o.colour == object.colour),
+        plainly(Relation::LeftOf),
+        plainly(Relation::RightOf),
+        plainly(Relation::Above),
+        plainly(Relation::Below),
     ]
 }
 
-fn motion_class(motion: Option<Direction>) -> usize {
-    motion.map_or(0, |motion| 1 + motion as usize)
+/// How many there are of each shape, then of each colour.
+fn counts(sample: &Sample) -> [usize; COUNTED] {
+    let mut counts = [0; COUNTED];
+    for object in &sample.objects {
+        counts[object.shape.index()] += 1;
+        counts[Shape::ALL.len() + object.colour.index()] += 1;
+    }
+    counts
+}
+
+fn happening_class(happening: Option<Happening>) -> usize {
+    happening.map_or(0, |happening| 1 + happening.index())
+}
+
+/// Class of a token's middle in the group [`EMPTY`]: 0 where an object stands in the same place.
+fn empty_class(sample: &Sample, token: usize) -> usize {
+    let tokens = sample.unit.grid.tokens();
+    let middle = |index: usize, count: u32| (index as f32 + 0.5) / count as f32 * SIDE;
+    let place =
+        Place::of(middle(token % tokens.columns as usize, tokens.columns), middle(token / tokens.columns as usize, tokens.rows));
+    if sample.objects.iter().any(|object| object.place == place) { 0 } else { 1 + place.index() }
 }
 
 impl Targets {
@@ -148,9 +235,15 @@ impl Targets {
         let count = |wanted: fn(&&Cover) -> bool| covers.iter().flatten().filter(wanted).count().max(1) as f32;
         let covered = count(|cover| matches!(cover, Cover::Object(..)));
         let uncovered = count(|cover| matches!(cover, Cover::Nothing));
+        let all = count(|_| true);
         for (sample, covers) in samples.iter().zip(&covers) {
+            let counts = counts(sample);
             for cover in covers {
                 targets.ask_patch(sample, cover, covered, uncovered);
+                let row = targets.patches.len() - width(&PATCH_GROUPS);
+                for (group, count) in PATCH_GROUPS[COVERING..].iter().zip(counts) {
+                    targets.patches[row + group.start + count] = COUNTS_WEIGHT / all;
+                }
             }
         }
         let tokens: Vec<Vec<Shows>> = samples.iter().zip(&covers).map(|(sample, covers)| shown(sample, covers)).collect();
@@ -162,8 +255,8 @@ impl Targets {
             empty: 1.0 / count(|shows| matches!(shows, Shows::Nothing)),
         };
         for (sample, tokens) in samples.iter().zip(&tokens) {
-            for shows in tokens {
-                targets.ask_token(sample, shows, &weights, names);
+            for (token, shows) in tokens.iter().enumerate() {
+                targets.ask_token(sample, token, shows, &weights, names);
             }
         }
         targets
@@ -175,8 +268,8 @@ impl Targets {
         let row = &mut self.patches[start..];
         match cover {
             Cover::Object(index, bearing) => {
-                let (object, motion) = (&sample.objects[*index], sample.motion[*index]);
-                let classes = [1 + object.shape.index(), 1 + object.colour.index(), motion_class(motion), object.place.index(), *bearing];
+                let (object, happens) = (&sample.objects[*index], happening_class(sample.happening[*index]));
+                let classes = [1 + object.shape.index(), 1 + object.colour.index(), happens, object.place.index(), *bearing];
                 for ((group, class), weight) in PATCH_GROUPS.iter().zip(classes).zip(PATCH_WEIGHTS) {
                     row[group.start + class] = weight / covered;
                 }
@@ -190,7 +283,7 @@ impl Targets {
         }
     }
 
-    fn ask_token(&mut self, sample: &Sample, shows: &Shows, weights: &TokenWeights, names: &Names) {
+    fn ask_token(&mut self, sample: &Sample, token: usize, shows: &Shows, weights: &TokenWeights, names: &Names) {
         let start = self.tokens.len();
         self.tokens.resize(start + width(&TOKEN_GROUPS), 0.0);
         let asked = &mut self.tokens[start..];
@@ -208,7 +301,10 @@ impl Targets {
             add(said, &names.vectors[group][class], 1.0);
         };
         ask(CENTRE, usize::from(centre), weights.all * if centre { CENTRE_WEIGHT } else { 1.0 });
-        ask(COUNT, sample.objects.len(), COUNT_WEIGHT * weights.all);
+        ask(COUNT, sample.count(), COUNT_WEIGHT * weights.all);
+        if *shows == Shows::Nothing {
+            ask(EMPTY, empty_class(sample, token), NOTHING_WEIGHT * weights.empty);
+        }
         for (group, class) in object.into_iter().flat_map(|index| (OBJECT..).zip(classes(sample, index))) {
             ask(group, class, weight);
         }
@@ -297,12 +393,13 @@ mod tests {
     use caracal_edge::vision::VisualUnit;
 
     use super::*;
+    use crate::eyes::clip::Direction;
 
     fn sample() -> Sample {
         let (shape, colour, size, place) = (Shape::Star, Colour::Blue, Size::Large, Place::Right);
         let object = Object { shape, colour, size, place, x: 180.0, y: 112.0, radius: 36.0, turn: 0.0 };
         let unit = VisualUnit { grid: Grid { rows: 8, columns: 8 }, rows: Vec::new() };
-        Sample { unit, still: false, objects: vec![object], motion: vec![Some(Direction::Up)] }
+        Sample { unit, still: false, objects: vec![object], happening: vec![Some(Happening::Moves(Direction::Up))] }
     }
 
     /// Each class has its own direction as far as there are any.
@@ -319,7 +416,7 @@ mod tests {
     }
 
     #[test]
-    fn tokens_that_an_object_covers_are_asked_everything_and_the_others_only_how_many_there_are() {
+    fn tokens_that_an_object_covers_are_asked_everything_and_the_others_how_many_there_are_and_whether_their_place_is_empty() {
         let (sample, names) = (sample(), names());
         let targets = Targets::of(std::slice::from_ref(&sample), &names);
         let asked = |token: usize| {
@@ -327,7 +424,7 @@ mod tests {
             row.iter().enumerate().filter(|(_, w)| **w > 0.0).map(|(class, _)| class).collect::<Vec<_>>()
         };
         let start = |group: usize| TOKEN_GROUPS[group].start;
-        let classes = [Shape::Star.index(), Colour::Blue.index(), 1, 5, 3, 0, 0];
+        let classes = [Shape::Star.index(), Colour::Blue.index(), 1, 5, 3, 0, 0, 0, 0, 0, 0];
         let all = |centre: usize| -> Vec<usize> {
             [centre, start(COUNT) + 1].into_iter().chain((OBJECT..).zip(classes).map(|(group, class)| start(group) + class)).collect()
         };
@@ -335,11 +432,15 @@ mod tests {
         assert_eq!(asked(4 * 4 + 3), all(1));
         assert_eq!(asked(3 * 4 + 3), all(0), "the row above is covered too");
         assert_eq!(asked(2 * 4 + 3), [0, start(COUNT) + 1], "an edge is asked only that");
-        assert_eq!(asked(0), [0, start(COUNT) + 1]);
+        assert_eq!(asked(0), [0, start(COUNT) + 1, start(EMPTY) + 1 + Place::TopLeft.index()]);
+        // The middle of this one lies in the row of places that the star stands in, and not in its column.
+        assert_eq!(asked(4 * 4 + 1), [0, start(COUNT) + 1, start(EMPTY) + 1 + Place::Middle.index()]);
         assert!(targets.row_weights[0] > 0.0 && targets.row_weights[4 * 4 + 3] > targets.row_weights[3 * 4 + 3]);
         let row = |token: usize| &targets.rows[token * WIDTH..][..WIDTH];
         let mut wanted = names.vectors[COUNT][1].clone();
-        assert_eq!(row(0), wanted);
+        let mut without = wanted.clone();
+        add(&mut without, &names.vectors[EMPTY][1 + Place::TopLeft.index()], 1.0);
+        assert_eq!(row(0), without);
         (OBJECT..).zip(classes).for_each(|(group, class)| add(&mut wanted, &names.vectors[group][class], 1.0));
         assert_eq!(row(3 * 4 + 3), wanted);
         assert_eq!(targets.row_weights[2 * 4 + 3], 0.0);
@@ -349,11 +450,29 @@ mod tests {
     }
 
     #[test]
+    fn an_object_tells_what_lies_around_it_and_how_many_are_like_it() {
+        let mut sample = sample();
+        let star = sample.objects[0].clone();
+        // Left of it and, in the next row of places, a little higher: 40 pixels.
+        let other = Object { x: 30.0, y: 72.0, place: Place::TopLeft, colour: Colour::Red, ..star.clone() };
+        sample.objects.push(other);
+        sample.happening.push(None);
+        let about = |index: usize| classes(&sample, index)[5..].to_vec();
+        assert_eq!(about(0), [1, 0, 1, 0, 1, 0], "alike, same colour, left, right, above, below");
+        assert_eq!(about(1), [1, 0, 0, 1, 0, 1]);
+        sample.objects[1] = Object { x: 30.0, y: 100.0, place: Place::Left, colour: Colour::Blue, ..star };
+        assert_eq!(classes(&sample, 0)[5..], [1, 1, 1, 0, 0, 0], "what lies in the same row of places is not above");
+    }
+
+    #[test]
     fn patches_near_the_centre_are_covered_and_those_at_the_edge_are_not_asked() {
         let targets = Targets::of(&[sample()], &names());
         let row = |x: usize, y: usize| &targets.patches[(y * 8 + x) * width(&PATCH_GROUPS)..][..width(&PATCH_GROUPS)];
         assert!(row(6, 3)[PATCH_GROUPS[0].start + 1 + Shape::Star.index()] > 0.0);
         assert!(row(0, 0)[PATCH_GROUPS[0].start] > 0.0 && row(0, 0)[PATCH_GROUPS[1].start] > 0.0);
-        assert!(row(5, 3).iter().all(|weight| *weight == 0.0));
+        assert!(row(5, 3)[..PATCH_GROUPS[COVERING].start].iter().all(|weight| *weight == 0.0));
+        let counted = |group: usize, count: usize| row(5, 3)[PATCH_GROUPS[COVERING + group].start + count] > 0.0;
+        assert!(counted(Shape::Star.index(), 1) && counted(Shape::Heart.index(), 0) && !counted(Shape::Star.index(), 0));
+        assert!(counted(Shape::ALL.len() + Colour::Blue.index(), 1) && counted(Shape::ALL.len() + Colour::Red.index(), 0));
     }
 }

@@ -143,8 +143,9 @@ fn what_happens_in_a_clip_is_told_and_shown_by_the_unit_of_its_second() {
         told_of.insert(words.split(' ').nth(2).unwrap_or("").to_string());
         if let Some(unit) = clip.second_shown() {
             let states: Vec<_> = clip.live_times().iter().map(|times| times.map(|time| clip.objects_at(time))).collect();
-            assert!(states.iter().all(|[first, second]| first == second));
-            assert!(states[unit] != states[unit - 1], "{words}");
+            assert!(states.iter().enumerate().all(|(index, [first, second])| index == unit || first == second));
+            assert!(states[unit][1] != states[unit - 1][1], "{words}");
+            assert_eq!(states[unit][0] != states[unit][1], clip.happening(clip.live_times()[unit]).is_some(), "{words}");
             assert!(words.ends_with(&format!("at second {}.", number(unit))), "{words}");
         }
     }
