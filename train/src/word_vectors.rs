@@ -18,8 +18,9 @@ use crate::brain::shape::WIDTH;
 const FREE: usize = 100;
 /// How many there are before the masks that markers stand for.
 const FREE_COUNT: usize = 34;
-/// How much longer a free vector is made: training never lengthened it, as it did those of the words.
-const FREE_GAIN: f32 = 3.0;
+/// How much longer a free vector is made: training never lengthened it, as it did those of the words, and what is a third as
+/// long as a word the language model overlooks.
+const FREE_GAIN: f32 = 10.0;
 
 /// The table of a checkpoint, by words.
 pub struct WordVectors {

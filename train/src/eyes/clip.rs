@@ -116,8 +116,6 @@ pub struct Clip {
     pub objects: Vec<Object>,
     /// What happens.
     pub event: Event,
-    /// How long after the beginning of its second a change happens, in seconds.
-    pub delay: f32,
     /// Length in seconds.
     pub seconds: u32,
     /// How it is recorded.
@@ -145,8 +143,7 @@ impl Clip {
                 Event::Appears(_) => Event::Appears(second),
                 Event::Disappears(_) => Event::Disappears(second),
             };
-            let delay = rng.random_range(0.0..=DELAY_MAX);
-            let clip = Self { objects, event, delay, seconds, look: Look::draw(rng, split) };
+            let clip = Self { objects, event, seconds, look: Look::draw(rng, split) };
             if clip.is_plain() && Split::of(&clip.description()) == split {
                 return clip;
             }
@@ -169,7 +166,12 @@ impl Clip {
 
     /// When something changes, in seconds.
     pub fn moment(&self) -> Option<f32> {
-        self.event.second().map(|second| second as f32 + self.delay)
+        self.event.second().map(|second| second as f32 + self.delay())
+    }
+
+    /// How long after the beginning of its second a change happens, in seconds: chance of the recording, as its grain is.
+    fn delay(&self) -> f32 {
+        DELAY_MAX * (self.look.seed & 0xFFFF) as f32 / 65_535.0
     }
 
     /// What two pictures, taken at these times in seconds, show to happen to the first object.

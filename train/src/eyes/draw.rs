@@ -210,7 +210,7 @@ mod tests {
     #[test]
     fn grain_has_its_deviation_and_differs_from_picture_to_picture() {
         let clip =
-            Clip { objects: scene(look(8.0, 0.0)).objects, event: crate::eyes::clip::Event::Nothing, delay: 0.0, seconds: 3, look: look(8.0, 0.0) };
+            Clip { objects: scene(look(8.0, 0.0)).objects, event: crate::eyes::clip::Event::Nothing, seconds: 3, look: look(8.0, 0.0) };
         let (first, second) = (draw_clip(&clip, 0.0), draw_clip(&clip, 0.5));
         assert!(first != second && first == draw_clip(&clip, 0.0));
         let border: Vec<f32> = first.rgb()[..3 * 60 * PIXELS].iter().map(|byte| f32::from(*byte) - 128.0).collect();

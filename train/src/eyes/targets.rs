@@ -10,8 +10,8 @@ use std::ops::Range;
 use caracal_edge::vision::Grid;
 
 use super::clip::Happening;
-use super::sample::Sample;
 use super::questions::plain_relations;
+use super::sample::Sample;
 use super::scene::{Colour, OBJECTS_MAX, Object, Place, SIDE, Shape, Size};
 use super::words::{Relation, number};
 use crate::brain::shape::WIDTH;
@@ -222,8 +222,7 @@ fn happening_class(happening: Option<Happening>) -> usize {
 fn empty_class(sample: &Sample, token: usize) -> usize {
     let tokens = sample.unit.grid.tokens();
     let middle = |index: usize, count: u32| (index as f32 + 0.5) / count as f32 * SIDE;
-    let place =
-        Place::of(middle(token % tokens.columns as usize, tokens.columns), middle(token / tokens.columns as usize, tokens.rows));
+    let place = Place::of(middle(token % tokens.columns as usize, tokens.columns), middle(token / tokens.columns as usize, tokens.rows));
     if sample.objects.iter().any(|object| object.place == place) { 0 } else { 1 + place.index() }
 }
 
