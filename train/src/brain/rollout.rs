@@ -76,6 +76,7 @@ pub fn rollouts(
         finished: false,
     };
     let mut answers: Vec<Going> = (0..count).map(|_| Ok(begin(engine.open()?))).collect::<Result<_>>()?;
+    // Each session reads the prompt itself: the engine copies none, and side by side it costs little.
     let mut works: Vec<Work> =
         answers.iter().map(|answer| Work { session: answer.session, rows: rows.clone(), read: Read::Last }).collect();
     for _ in 0..STEPS_MAX {

@@ -12,7 +12,7 @@ use rand::rngs::StdRng;
 use super::network::{Heads, OUTPUT};
 use super::sample::Sample;
 use super::scene::Split;
-use super::targets::{CENTRE, COUNT, EMPTY, Names, OBJECT, TOKEN_GROUPS, TOKEN_NAMES, Targets, classes, token_of, width};
+use super::targets::{CENTRE, COUNT, EMPTY, HAPPENING, HAPPENING_NAMES, HAPPENINGS, Names, OBJECT, TOKEN_GROUPS, TOKEN_NAMES, Targets, classes, token_of, width};
 use crate::stage::Folders;
 use crate::word_vectors::WordVectors;
 
@@ -41,6 +41,8 @@ impl fmt::Display for Share {
 pub struct Score {
     /// Of each group of questions, over the tokens that it is asked of.
     groups: [Share; TOKEN_GROUPS.len()],
+    /// Of what happens, over the objects to which it does.
+    happenings: [Share; HAPPENINGS],
     /// Stills of which every object was found and read rightly, and none that is not there.
     stills: Share,
     /// Likewise pairs of pictures of clips.
@@ -64,6 +66,9 @@ impl fmt::Display for Score {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         for (name, share) in TOKEN_NAMES.iter().zip(&self.groups) {
             writeln!(f, "{name:>8}: {share} of {}", share.of)?;
+        }
+        for (name, share) in HAPPENING_NAMES.iter().zip(&self.happenings) {
+            writeln!(f, "{name:>11}: {share} of {}", share.of)?;
         }
         writeln!(f, "stills read without an error: {} of {}", self.stills, self.stills.of)?;
         writeln!(f, "pairs read without an error: {} of {}", self.pairs, self.pairs.of)?;
@@ -105,12 +110,7 @@ pub fn score(folders: &Folders, samples: &[Sample]) -> Result<Score> {
             counted[usize::from(!object)] += 1;
         }
         let readings = heads.read_tokens(rows).into_data().try_into_vec::<f32>().expect("readings are f32");
-        score.add(sample, &readings);
-        for (asked, read) in targets.tokens.chunks(width(&TOKEN_GROUPS)).zip(readings.chunks(width(&TOKEN_GROUPS))) {
-            if let Some(empty) = asked[TOKEN_GROUPS[EMPTY].clone()].iter().position(|weight| *weight > 0.0) {
-                score.groups[EMPTY].add(choices(read)[EMPTY] == empty);
-            }
-        }
+        score.add(sample, &targets, &readings);
     }
     score.milliseconds = 1e3 * seconds / samples.len().max(1) as f64;
     score.away = std::array::from_fn(|kind| score.away[kind] / counted[kind].max(1) as f64);
@@ -118,13 +118,16 @@ pub fn score(folders: &Folders, samples: &[Sample]) -> Result<Score> {
 }
 
 impl Score {
-    fn add(&mut self, sample: &Sample, readings: &[f32]) {
+    fn add(&mut self, sample: &Sample, targets: &Targets, readings: &[f32]) {
         let grid = sample.unit.grid.tokens();
         let chosen: Vec<[usize; TOKEN_GROUPS.len()]> = readings.chunks(width(&TOKEN_GROUPS)).map(choices).collect();
         let objects = sample.objects.iter().enumerate();
         let wanted: Vec<_> = objects.map(|(index, o)| (token_of(o.x, o.y, grid), classes(sample, index))).collect();
         let mut whole = true;
-        for (token, chosen) in chosen.iter().enumerate() {
+        for (token, (chosen, asked)) in chosen.iter().zip(targets.tokens.chunks(width(&TOKEN_GROUPS))).enumerate() {
+            if let Some(empty) = asked[TOKEN_GROUPS[EMPTY].clone()].iter().position(|weight| *weight > 0.0) {
+                self.groups[EMPTY].add(chosen[EMPTY] == empty);
+            }
             let object = wanted.iter().find(|(at, _)| *at == token);
             let found = chosen[CENTRE] == usize::from(object.is_some());
             self.groups[CENTRE].add(found);
@@ -132,6 +135,9 @@ impl Score {
             whole &= found;
             for (group, class) in object.iter().flat_map(|(_, classes)| (OBJECT..).zip(classes)) {
                 self.groups[group].add(chosen[group] == *class);
+                if group == HAPPENING {
+                    self.happenings[*class].add(chosen[group] == *class);
+                }
                 whole &= chosen[group] == *class;
             }
         }

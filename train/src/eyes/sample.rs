@@ -7,7 +7,7 @@ use rand::rngs::StdRng;
 use super::clip::{Clip, Event, Happening};
 use super::draw::{draw_clip, draw_scene};
 use super::questions::{clip_case, picture_case};
-use super::scene::{OBJECTS_MAX, Object, Place, Scene, Split, Variety};
+use super::scene::{OBJECTS_MAX, Object, Scene, Split, Variety};
 
 /// Seconds between the two pictures of a unit.
 const PAIR_SECONDS: f32 = 0.5;
@@ -74,20 +74,16 @@ impl Sample {
     pub fn of_clip(clip: &Clip, times: [f32; 2], preprocessor: &Preprocessor) -> Self {
         let [first, second] = times.map(|time| draw_clip(clip, time));
         let unit = preprocessor.pair(&first, &second, 2).expect("drawn pictures fit the size rule");
-        let mut objects = clip.objects_at(times[1]);
+        // What moves stands where it is on average.
+        let moves = matches!(clip.event, Event::Moves(..));
+        let mut objects = clip.objects_at(if moves { (times[0] + times[1]) / 2.0 } else { times[1] });
         let happens = clip.happening(times);
         if happens == Some(Happening::Disappears) {
             objects.insert(0, clip.objects[0].clone());
         }
-        if let Event::Moves(direction, speed) = clip.event {
-            let [dx, dy] = direction.step();
-            let back = speed * (times[1] - times[0]) / 2.0;
-            let (x, y) = (objects[0].x - dx * back, objects[0].y - dy * back);
-            objects[0] = Object { x, y, place: Place::of(x, y), ..objects[0].clone() };
-        }
         let mut happening = vec![None; objects.len()];
-        if happens.is_some() {
-            happening[0] = happens;
+        if let Some(first) = happening.first_mut() {
+            *first = happens;
         }
         Self { unit, still: false, objects, happening }
     }

@@ -76,8 +76,13 @@ pub const COUNT: usize = 1;
 pub const OBJECT: usize = 2;
 /// ... up to the one about what lies without an object.
 pub const EMPTY: usize = 13;
+/// Index of the group that tells what happens.
+pub const HAPPENING: usize = 6;
 /// Nothing, and whatever happens.
-const HAPPENINGS: usize = 1 + Happening::COUNT;
+pub const HAPPENINGS: usize = 1 + Happening::COUNT;
+/// What its classes are called.
+pub const HAPPENING_NAMES: [&str; HAPPENINGS] =
+    ["nothing", "to the left", "to the right", "up", "down", "turns", "appears", "disappears"];
 
 /// Left of the patch, in it, right of it; likewise above and below.
 const BEARINGS: usize = 3;
@@ -149,8 +154,9 @@ impl Names {
             add(&mut vector, &free(30, 1)[0], 1.0);
             vector
         };
+        let either = |index: usize| std::iter::once(none.clone()).chain(free(index, 1)).collect::<Vec<_>>();
         let vectors = [
-            std::iter::once(none.clone()).chain(free(0, 1)).collect(),
+            either(0),
             (0..=OBJECTS_MAX).map(|count| words(&[number(count)])).collect(),
             Shape::ALL.iter().map(|shape| words(&[shape.word()])).collect(),
             Colour::ALL.iter().map(|colour| words(&[colour.word()])).collect(),
@@ -159,11 +165,11 @@ impl Names {
             std::iter::once(none.clone()).chain(free(1, HAPPENINGS - 1)).collect(),
             free(10, OBJECTS_MAX),
             free(20, OBJECTS_MAX),
-            std::iter::once(none.clone()).chain(free(26, 1)).collect(),
-            std::iter::once(none.clone()).chain(free(27, 1)).collect(),
-            std::iter::once(none.clone()).chain(free(28, 1)).collect(),
-            std::iter::once(none.clone()).chain(free(29, 1)).collect(),
-            std::iter::once(none).chain(Place::ALL.iter().map(empty)).collect(),
+            either(26),
+            either(27),
+            either(28),
+            either(29),
+            std::iter::once(none.clone()).chain(Place::ALL.iter().map(empty)).collect(),
         ];
         Self { vectors, mean_square }
     }
@@ -184,11 +190,10 @@ pub fn token_of(x: f32, y: f32, tokens: Grid) -> usize {
 pub fn classes(sample: &Sample, index: usize) -> [usize; EMPTY - OBJECT] {
     let object = &sample.objects[index];
     let like = |same: &dyn Fn(&Object) -> bool| sample.objects.iter().filter(|o| same(o)).count() - 1;
-    let plainly = |relation: Relation| {
-        let others = sample.objects.iter().enumerate().filter(|(other, _)| *other != index);
-        let there = |other: &Object| relation.distance(other, object) > 0.0 && plain_relations(other, object).contains(&relation);
-        usize::from(others.into_iter().any(|(_, other)| there(other)))
-    };
+    // Nothing is at a distance from itself.
+    let there =
+        |other: &Object, relation: Relation| relation.distance(other, object) > 0.0 && plain_relations(other, object).contains(&relation);
+    let plainly = |relation: Relation| usize::from(sample.objects.iter().any(|other| there(other, relation)));
     [
         object.shape.index(),
         object.colour.index(),
@@ -232,17 +237,15 @@ impl Targets {
         let mut targets = Self::default();
         let covers: Vec<Vec<Cover>> = samples.iter().map(covers).collect();
         let count = |wanted: fn(&&Cover) -> bool| covers.iter().flatten().filter(wanted).count().max(1) as f32;
-        let covered = count(|cover| matches!(cover, Cover::Object(..)));
-        let uncovered = count(|cover| matches!(cover, Cover::Nothing));
-        let all = count(|_| true);
+        let weights = PatchWeights {
+            all: 1.0 / count(|_| true),
+            covered: 1.0 / count(|cover| matches!(cover, Cover::Object(..))),
+            uncovered: 1.0 / count(|cover| matches!(cover, Cover::Nothing)),
+        };
         for (sample, covers) in samples.iter().zip(&covers) {
             let counts = counts(sample);
             for cover in covers {
-                targets.ask_patch(sample, cover, covered, uncovered);
-                let row = targets.patches.len() - width(&PATCH_GROUPS);
-                for (group, count) in PATCH_GROUPS[COVERING..].iter().zip(counts) {
-                    targets.patches[row + group.start + count] = COUNTS_WEIGHT / all;
-                }
+                targets.ask_patch(sample, cover, &counts, &weights);
             }
         }
         let tokens: Vec<Vec<Shows>> = samples.iter().zip(&covers).map(|(sample, covers)| shown(sample, covers)).collect();
@@ -261,21 +264,24 @@ impl Targets {
         targets
     }
 
-    fn ask_patch(&mut self, sample: &Sample, cover: &Cover, covered: f32, uncovered: f32) {
+    fn ask_patch(&mut self, sample: &Sample, cover: &Cover, counts: &[usize; COUNTED], weights: &PatchWeights) {
         let start = self.patches.len();
         self.patches.resize(start + width(&PATCH_GROUPS), 0.0);
         let row = &mut self.patches[start..];
+        for (group, count) in PATCH_GROUPS[COVERING..].iter().zip(counts) {
+            row[group.start + count] = COUNTS_WEIGHT * weights.all;
+        }
         match cover {
             Cover::Object(index, bearing) => {
                 let (object, happens) = (&sample.objects[*index], happening_class(sample.happening[*index]));
                 let classes = [1 + object.shape.index(), 1 + object.colour.index(), happens, object.place.index(), *bearing];
                 for ((group, class), weight) in PATCH_GROUPS.iter().zip(classes).zip(PATCH_WEIGHTS) {
-                    row[group.start + class] = weight / covered;
+                    row[group.start + class] = weight * weights.covered;
                 }
             }
             Cover::Nothing => {
                 for (group, weight) in PATCH_GROUPS.iter().zip(PATCH_WEIGHTS).take(2) {
-                    row[group.start] = weight / uncovered;
+                    row[group.start] = weight * weights.uncovered;
                 }
             }
             Cover::Edge => {}
@@ -309,6 +315,13 @@ impl Targets {
         }
         self.row_weights.push(row_weight);
     }
+}
+
+/// Weights of a batch's patches: one over how many there are.
+struct PatchWeights {
+    all: f32,
+    covered: f32,
+    uncovered: f32,
 }
 
 /// Weights of a batch's tokens: one over how many there are.
