@@ -15,7 +15,7 @@ use rand::seq::IndexedRandom;
 use super::sample::Perceived;
 use crate::ears::heard::Heard;
 use crate::eyes::features::{SeenCase, Sight};
-use crate::eyes::questions::PictureKind;
+use crate::eyes::questions::{ClipKind, PictureKind};
 use crate::eyes::scene::Split;
 
 /// Scenes and clips that are kept.
@@ -81,7 +81,7 @@ impl Perception {
         }
         let eyes = self.eyes();
         let case = if rng.random_bool(CLIPS) {
-            eyes.clip_case(rng, Split::Train)?
+            eyes.video(ClipKind::learnt(rng), rng, Split::Train)?
         } else {
             eyes.picture(PictureKind::learnt(rng), rng, Split::Train)?
         };

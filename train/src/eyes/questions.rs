@@ -2,6 +2,10 @@
 //!
 //! A question is written as speech is: small letters, no mark but a question mark at its end. An answer is a short
 //! sentence without digits. Every kind of question can be asked in at least six ways.
+//!
+//! An answer looks before it judges: it names what is asked about, and what was found there comes after ("Left of the red
+//! circle is nothing."). So the words that say where to look stand right before the word that needs it
+//! (docs/decisions/0015).
 
 use rand::Rng;
 use rand::rngs::StdRng;
@@ -244,12 +248,8 @@ impl PictureKind {
             }
             PictureKind::WhatIsThere => {
                 let place = if rng.random_bool(0.8) { any.place } else { Place::any(rng) };
-                let found = objects.iter().find(|object| object.place == place).map(|object| with_article(&object.name()));
-                let answer = match found {
-                    Some(name) => sentence(&format!("{name} is {}.", place.word())),
-                    None => format!("There is nothing {}.", place.word()),
-                };
-                (way(rng, WHAT_IS_THERE, &[("{a}", place.word())]), answer)
+                let found = objects.iter().find(|object| object.place == place);
+                (way(rng, WHAT_IS_THERE, &[("{a}", place.word())]), found_at(place.word(), found))
             }
             PictureKind::Colour => {
                 let (shape, colour) = (any.shape.word(), any.colour.word());
@@ -290,6 +290,12 @@ impl ClipKind {
     /// Any of them.
     pub fn any(rng: &mut StdRng) -> Self {
         Self::ALL[rng.random_range(0..Self::ALL.len())]
+    }
+
+    /// Any of them, as often as lessons ask it: which way something moves stands in every row of it, a change in one unit.
+    pub fn learnt(rng: &mut StdRng) -> Self {
+        let often = |kind: &Self| if *kind == Self::Direction { 0.4 } else { 1.0 };
+        *Self::ALL.choose_weighted(rng, often).expect("the weights are positive")
     }
 
     /// A question of this kind with a clip that it can be asked about.
@@ -392,20 +398,18 @@ fn short_name(rng: &mut StdRng, object: &Object, objects: &[Object]) -> String {
 
 fn how_many(rng: &mut StdRng, objects: &[Object]) -> (String, String) {
     let any = &objects[rng.random_range(0..objects.len())];
-    let (counted, one, many) = match rng.random_range(0..5) {
-        0 | 1 => (objects.len(), "shape".to_string(), "shapes".to_string()),
+    let (counted, name) = match rng.random_range(0..5) {
+        0 | 1 => (objects.len(), "shapes".to_string()),
         2 | 3 => {
             let shape = if rng.random_bool(0.9) { any.shape } else { Shape::any(rng) };
-            (objects.iter().filter(|o| o.shape == shape).count(), plural(shape, 1), plural(shape, 2))
+            (objects.iter().filter(|o| o.shape == shape).count(), plural(shape))
         }
         _ => {
             let colour = if rng.random_bool(0.9) { any.colour } else { Colour::any(rng) };
-            let word = colour.word();
-            (objects.iter().filter(|o| o.colour == colour).count(), format!("{word} shape"), format!("{word} shapes"))
+            (objects.iter().filter(|o| o.colour == colour).count(), format!("{} shapes", colour.word()))
         }
     };
-    let answer = format!("I see {} {}.", number(counted), if counted == 1 { &one } else { &many });
-    (way(rng, HOW_MANY, &[("{a}", &many)]), answer)
+    (way(rng, HOW_MANY, &[("{a}", &name)]), format!("The number of {name} is {}.", number(counted)))
 }
 
 fn bigger(rng: &mut StdRng, objects: &[Object]) -> (String, String) {
@@ -417,7 +421,7 @@ fn bigger(rng: &mut StdRng, objects: &[Object]) -> (String, String) {
         0 => (way(rng, BIGGER, &[("{a}", "bigger")]), format!("The {large} is bigger.")),
         1 => (way(rng, BIGGER, &[("{a}", "smaller")]), format!("The {small} is smaller.")),
         2 => (way(rng, BIGGER_OF, &names), format!("The {large} is bigger.")),
-        _ => (way(rng, IS_BIGGER, &names), format!("{}, the {large} is bigger.", if *a == large { "Yes" } else { "No" })),
+        _ => (way(rng, IS_BIGGER, &names), format!("The {large} is bigger.")),
     }
 }
 
@@ -436,19 +440,16 @@ fn relation(rng: &mut StdRng, objects: &[Object]) -> (String, String) {
     let (name_a, name_b) = (a.name(), b.name());
     let fill = [("{a}", name_a.as_str()), ("{b}", name_b.as_str()), ("{r}", asked.word())];
     if rng.random_bool(0.5) {
-        let answer = if holds {
-            format!("Yes, the {name_a} is {} the {name_b}.", asked.word())
-        } else {
-            format!("No, the {name_a} is {} the {name_b}.", asked.opposite().word())
-        };
-        return (way(rng, IS_RELATED, &fill), answer);
+        let true_one = if holds { asked } else { asked.opposite() };
+        return (way(rng, IS_RELATED, &fill), format!("The {name_a} is {} the {name_b}.", true_one.word()));
     }
-    let answer = if holds {
-        format!("The {name_a} is {} the {name_b}.", asked.word())
-    } else {
-        format!("There is nothing {} the {name_b}.", asked.word())
-    };
-    (way(rng, WHAT_IS_RELATED, &fill), answer)
+    (way(rng, WHAT_IS_RELATED, &fill), found_at(&format!("{} the {name_b}", asked.word()), holds.then_some(a)))
+}
+
+/// What was found at a place, or beside a shape.
+fn found_at(place: &str, found: Option<&Object>) -> String {
+    let found = found.map_or("nothing".to_string(), |object| with_article(&object.name()));
+    sentence(&format!("{place} is {found}."))
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use caracal_edge::vision::Grid;
 
-use super::clip::Happening;
+use super::clip::{Direction, Happening};
 use super::questions::plain_relations;
 use super::sample::Sample;
 use super::scene::{Colour, OBJECTS_MAX, Object, Place, SIDE, Shape, Size};
@@ -154,6 +154,12 @@ impl Names {
             add(&mut vector, &free(30, 1)[0], 1.0);
             vector
         };
+        // What happens is said in the words of the answer.
+        let moved = |mut vector: Vec<f32>| {
+            add(&mut vector, &words(&["moved"]), 1.0);
+            vector
+        };
+        let changes = ["turned", "appeared", "disappeared"].map(|word| words(&[word]));
         let either = |index: usize| std::iter::once(none.clone()).chain(free(index, 1)).collect::<Vec<_>>();
         let vectors = [
             either(0),
@@ -162,7 +168,7 @@ impl Names {
             Colour::ALL.iter().map(|colour| words(&[colour.word()])).collect(),
             vec![words(&["smaller"]), words(&["bigger"])],
             Place::ALL.iter().map(place).collect(),
-            std::iter::once(none.clone()).chain(free(1, HAPPENINGS - 1)).collect(),
+            std::iter::once(none.clone()).chain(free(1, Direction::ALL.len()).into_iter().map(moved)).chain(changes).collect(),
             free(10, OBJECTS_MAX),
             free(20, OBJECTS_MAX),
             either(26),

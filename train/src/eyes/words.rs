@@ -3,7 +3,7 @@
 use super::scene::{Object, Place, Shape};
 
 /// Numbers that are said as words.
-const NUMBERS: [&str; 7] = ["no", "one", "two", "three", "four", "five", "six"];
+const NUMBERS: [&str; 7] = ["zero", "one", "two", "three", "four", "five", "six"];
 
 /// Where one shape is, seen from another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,7 +53,7 @@ impl Relation {
     }
 }
 
-/// "one", "two", and "no" for nothing.
+/// "zero", "one", "two".
 ///
 /// # Panics
 /// Above six.
@@ -61,13 +61,9 @@ pub fn number(count: usize) -> &'static str {
     NUMBERS[count]
 }
 
-/// "circle", "crosses".
-pub fn plural(shape: Shape, count: usize) -> String {
-    match (shape, count) {
-        (_, 1) => shape.word().to_string(),
-        (Shape::Cross, _) => "crosses".to_string(),
-        _ => format!("{}s", shape.word()),
-    }
+/// "circles", "crosses".
+pub fn plural(shape: Shape) -> String {
+    format!("{}{}", shape.word(), if shape == Shape::Cross { "es" } else { "s" })
 }
 
 /// "a red circle", "an orange star".

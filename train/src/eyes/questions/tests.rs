@@ -114,20 +114,20 @@ fn answers_are_right() {
     }
     for wanted in [
         "what do you see? I see a red circle and an orange cross.",
-        "how many shapes are there? I see two shapes.",
-        "count the circles I see one circle.",
+        "how many shapes are there? The number of shapes is two.",
+        "count the circles The number of circles is one.",
         "where is the orange cross? The orange cross is at the bottom right.",
-        "what is at the top left? A red circle is at the top left.",
-        "what is in the middle? There is nothing in the middle.",
+        "what is at the top left? At the top left is a red circle.",
+        "what is in the middle? In the middle is nothing.",
         "what colour is the cross? The cross is orange.",
         "which shape is red? The red shape is a circle.",
         "which is bigger? The orange cross is bigger.",
         "which is smaller? The red circle is smaller.",
-        "is the red circle bigger than the orange cross? No, the orange cross is bigger.",
-        "is the red circle left of the orange cross? Yes, the red circle is left of the orange cross.",
-        "is the red circle below the orange cross? No, the red circle is above the orange cross.",
-        "what is right of the red circle? The orange cross is right of the red circle.",
-        "what is above the red circle? There is nothing above the red circle.",
+        "is the red circle bigger than the orange cross? The orange cross is bigger.",
+        "is the red circle left of the orange cross? The red circle is left of the orange cross.",
+        "is the red circle below the orange cross? The red circle is above the orange cross.",
+        "what is right of the red circle? Right of the red circle is an orange cross.",
+        "what is above the red circle? Above the red circle is nothing.",
     ] {
         assert!(seen.contains(wanted), "{wanted}");
     }
