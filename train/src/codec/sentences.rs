@@ -14,8 +14,12 @@ use crate::brain::replies::{drawn, told};
 
 /// Answers.
 const ALL: usize = 7000;
-/// One sentence in this many is held out.
+/// Of a file, one line in this many is held out.
 const HELD_OUT_EVERY: usize = 20;
+/// Answers that the codec never learns from. They are listed because a rule moves: when it went by the order of the draws,
+/// other words in one answer had the evaluation measure a decoder on sentences that it had learnt. Some are in words that
+/// kitten no longer uses; as sentences to be understood they are as good.
+const HELD_OUT: &str = include_str!("held_out.txt");
 
 /// Sentences of the training and others.
 pub struct Sentences {
@@ -33,17 +37,21 @@ pub struct Sentences {
 /// # Errors
 /// When the file cannot be read.
 pub fn choose(file: Option<&Path>) -> Result<Sentences> {
-    let all: Vec<String> = match file {
-        Some(file) => std::fs::read_to_string(file)
-            .with_context(|| format!("{}: cannot be read", file.display()))?
-            .lines()
-            .map(str::to_owned)
-            .collect(),
-        None => drawn(ALL).into_iter().map(|pair| pair.answer).collect(),
+    let (held_out, mut training): (Vec<String>, Vec<String>) = match file {
+        Some(file) => {
+            let text = std::fs::read_to_string(file).with_context(|| format!("{}: cannot be read", file.display()))?;
+            let (held_out, training): (Vec<_>, Vec<_>) =
+                text.lines().enumerate().partition(|(i, _)| i % HELD_OUT_EVERY == HELD_OUT_EVERY - 1);
+            let lines = |lines: Vec<(usize, &str)>| lines.into_iter().map(|(_, line)| line.to_owned()).collect();
+            (lines(held_out), lines(training))
+        }
+        None => {
+            let held_out: Vec<String> = HELD_OUT.lines().map(str::to_owned).collect();
+            let different: BTreeSet<&String> = held_out.iter().collect();
+            let training = drawn(ALL).into_iter().map(|pair| pair.answer).filter(|answer| !different.contains(answer)).collect();
+            (held_out, training)
+        }
     };
-    let (held_out, training): (Vec<_>, Vec<_>) = all.into_iter().enumerate().partition(|(i, _)| i % HELD_OUT_EVERY == HELD_OUT_EVERY - 1);
-    let texts = |sentences: Vec<(usize, String)>| sentences.into_iter().map(|(_, text)| text).collect::<Vec<_>>();
-    let (held_out, mut training) = (texts(held_out), texts(training));
     let mut phrased: BTreeSet<String> = match file {
         Some(_) => BTreeSet::new(),
         None => training.iter().chain(&held_out).flat_map(|answer| phrases_of(answer)).collect(),

@@ -12,7 +12,10 @@ use rand::rngs::StdRng;
 use super::network::{Heads, OUTPUT};
 use super::sample::Sample;
 use super::scene::Split;
-use super::targets::{CENTRE, COUNT, EMPTY, HAPPENING, HAPPENING_NAMES, HAPPENINGS, Names, OBJECT, TOKEN_GROUPS, TOKEN_NAMES, Targets, classes, token_of, width};
+use super::targets::{
+    CENTRE, COUNT, EMPTY, HAPPENING, HAPPENING_NAMES, HAPPENINGS, Names, OBJECT, TOKEN_GROUPS, TOKEN_NAMES, Targets, classes, token_of,
+    width,
+};
 use crate::stage::Folders;
 use crate::word_vectors::WordVectors;
 
@@ -41,6 +44,8 @@ impl fmt::Display for Share {
 pub struct Score {
     /// Of each group of questions, over the tokens that it is asked of.
     groups: [Share; TOKEN_GROUPS.len()],
+    /// How loudly rows say what each group has to say, in lengths of the vector that they should: sum and count.
+    loudness: [(f64, usize); TOKEN_GROUPS.len()],
     /// Of what happens, over the objects to which it does.
     happenings: [Share; HAPPENINGS],
     /// Stills of which every object was found and read rightly, and none that is not there.
@@ -64,8 +69,8 @@ impl Score {
 
 impl fmt::Display for Score {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        for (name, share) in TOKEN_NAMES.iter().zip(&self.groups) {
-            writeln!(f, "{name:>8}: {share} of {}", share.of)?;
+        for ((name, share), (sum, count)) in TOKEN_NAMES.iter().zip(&self.groups).zip(self.loudness) {
+            writeln!(f, "{name:>11}: {share} of {}, {:.2} as loud as a word", share.of, sum / count.max(1) as f64)?;
         }
         for (name, share) in HAPPENING_NAMES.iter().zip(&self.happenings) {
             writeln!(f, "{name:>11}: {share} of {}", share.of)?;
@@ -111,6 +116,7 @@ pub fn score(folders: &Folders, samples: &[Sample]) -> Result<Score> {
         }
         let readings = heads.read_tokens(rows).into_data().try_into_vec::<f32>().expect("readings are f32");
         score.add(sample, &targets, &readings);
+        score.listen(&values, &targets, &names);
     }
     score.milliseconds = 1e3 * seconds / samples.len().max(1) as f64;
     score.away = std::array::from_fn(|kind| score.away[kind] / counted[kind].max(1) as f64);
@@ -142,6 +148,25 @@ impl Score {
             }
         }
         if sample.still { self.stills.add(whole) } else { self.pairs.add(whole) }
+    }
+}
+
+impl Score {
+    /// Adds how far the rows go along each vector that they should hold, where all others are as they should.
+    fn listen(&mut self, rows: &[f32], targets: &Targets, names: &Names) {
+        let rows = rows.chunks(OUTPUT).zip(targets.rows.chunks(OUTPUT)).zip(targets.tokens.chunks(width(&TOKEN_GROUPS)));
+        for ((row, said), asked) in rows {
+            for (group, classes) in TOKEN_GROUPS.iter().enumerate() {
+                let Some(class) = asked[classes.clone()].iter().position(|weight| *weight > 0.0) else { continue };
+                let vector = &names.vectors[group][class];
+                let square: f32 = vector.iter().map(|v| v * v).sum();
+                if square > 0.0 {
+                    let off: f32 = row.iter().zip(said).zip(vector).map(|((row, said), v)| (row - said) * v).sum();
+                    self.loudness[group].0 += f64::from(1.0 + off / square);
+                    self.loudness[group].1 += 1;
+                }
+            }
+        }
     }
 }
 

@@ -41,7 +41,7 @@ pub fn config() -> VisionConfig {
     VisionConfig {
         vit: VitConfig {
             hidden_size: 96,
-            num_hidden_layers: 4,
+            num_hidden_layers: 6,
             num_attention_heads: 4,
             intermediate_size: 384,
             patch_size,
@@ -303,7 +303,7 @@ mod tests {
             losses.push(loss.clone().into_scalar::<f32>());
             let gradients = GradientsParams::from_grads(loss.backward(), &networks);
             // Patch embedding 2, 17 in each layer, projector 8, heads 4.
-            assert_eq!(gradients.len(), 2 + 17 * 4 + 8 + 4);
+            assert_eq!(gradients.len(), 2 + 17 * 6 + 8 + 4);
             networks = optimizer.step(2e-3, networks, gradients);
         }
         assert!(losses[11] < 0.8 * losses[0], "{losses:?}");

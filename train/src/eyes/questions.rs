@@ -300,15 +300,20 @@ impl ClipKind {
 
     /// A question of this kind with a clip that it can be asked about.
     pub fn case(self, rng: &mut StdRng, split: Split) -> (Clip, String, String) {
-        let event = self.event(rng);
+        let event = self.event(rng, split);
         let clip = Clip::draw(rng, split, event);
         let (question, answer) = self.ask(rng, &clip);
         (clip, question, answer)
     }
 
-    /// The kind of what happens; its details are drawn with the clip.
-    fn event(self, rng: &mut StdRng) -> Event {
-        let changes = [Event::Turns(Colour::Red, 0), Event::Appears(0), Event::Disappears(0)];
+    /// The kind of what happens; its details are drawn with the clip. Training shows more changes of colour: what comes or
+    /// goes is told by which pictures have it, too, a change of colour by its own moment alone.
+    fn event(self, rng: &mut StdRng, split: Split) -> Event {
+        let turns = Event::Turns(Colour::Red, 0);
+        let changes = match split {
+            Split::Train => &[turns, Event::Appears(0), Event::Disappears(0), turns, turns][..],
+            Split::HeldOut => &[turns, Event::Appears(0), Event::Disappears(0)],
+        };
         let moves = Event::Moves(Direction::Left, 0.0);
         let change = changes[rng.random_range(0..changes.len())];
         match (self, rng.random_range(0..10)) {

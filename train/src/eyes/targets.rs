@@ -81,8 +81,7 @@ pub const HAPPENING: usize = 6;
 /// Nothing, and whatever happens.
 pub const HAPPENINGS: usize = 1 + Happening::COUNT;
 /// What its classes are called.
-pub const HAPPENING_NAMES: [&str; HAPPENINGS] =
-    ["nothing", "to the left", "to the right", "up", "down", "turns", "appears", "disappears"];
+pub const HAPPENING_NAMES: [&str; HAPPENINGS] = ["nothing", "to the left", "to the right", "up", "down", "turns", "appears", "disappears"];
 
 /// Left of the patch, in it, right of it; likewise above and below.
 const BEARINGS: usize = 3;
@@ -132,7 +131,8 @@ pub struct Targets {
 
 /// The vector of each class of each token group.
 pub struct Names {
-    vectors: [Vec<Vec<f32>>; TOKEN_GROUPS.len()],
+    /// By group and class, each `[WIDTH]`
+    pub vectors: [Vec<Vec<f32>>; TOKEN_GROUPS.len()],
     /// Square of the length of a usual word's vector.
     pub mean_square: f32,
 }
