@@ -220,9 +220,9 @@ impl PictureKind {
     fn often_learnt(self) -> f32 {
         match self {
             PictureKind::What | PictureKind::Where | PictureKind::Shape => 1.0,
-            PictureKind::Bigger => 1.5,
-            PictureKind::WhatIsThere | PictureKind::Colour => 2.0,
-            PictureKind::HowMany | PictureKind::Relation => 3.0,
+            PictureKind::Bigger | PictureKind::Colour => 1.5,
+            PictureKind::WhatIsThere | PictureKind::Relation => 2.0,
+            PictureKind::HowMany => 4.0,
         }
     }
 
@@ -306,21 +306,22 @@ impl ClipKind {
         (clip, question, answer)
     }
 
-    /// The kind of what happens; its details are drawn with the clip. Training shows more changes of colour: what comes or
-    /// goes is told by which pictures have it, too, a change of colour by its own moment alone.
+    /// The kind of what happens; its details are drawn with the clip. Training shows more changes of colour (what comes or
+    /// goes is told by which pictures have it, too, a change of colour by its own moment alone) and more clips in which
+    /// nothing happens.
     fn event(self, rng: &mut StdRng, split: Split) -> Event {
         let turns = Event::Turns(Colour::Red, 0);
-        let changes = match split {
-            Split::Train => &[turns, Event::Appears(0), Event::Disappears(0), turns, turns][..],
-            Split::HeldOut => &[turns, Event::Appears(0), Event::Disappears(0)],
+        let (changes, nothing) = match split {
+            Split::Train => (&[turns, Event::Appears(0), Event::Disappears(0), turns, turns][..], 2),
+            Split::HeldOut => (&[turns, Event::Appears(0), Event::Disappears(0)][..], 1),
         };
         let moves = Event::Moves(Direction::Left, 0.0);
         let change = changes[rng.random_range(0..changes.len())];
         match (self, rng.random_range(0..10)) {
             (ClipKind::Direction, _) => moves,
             (ClipKind::When, _) => change,
-            (ClipKind::Happened | ClipKind::Changed, 0) => Event::Nothing,
-            (ClipKind::Happened, 1..=4) => moves,
+            (ClipKind::Happened | ClipKind::Changed, chance) if chance < nothing => Event::Nothing,
+            (ClipKind::Happened, ..=4) => moves,
             (ClipKind::Happened | ClipKind::Changed, _) => change,
         }
     }
