@@ -149,9 +149,7 @@ impl Score {
         }
         if sample.still { self.stills.add(whole) } else { self.pairs.add(whole) }
     }
-}
 
-impl Score {
     /// Adds how far the rows go along each vector that they should hold, where all others are as they should.
     fn listen(&mut self, rows: &[f32], targets: &Targets, names: &Names) {
         let rows = rows.chunks(OUTPUT).zip(targets.rows.chunks(OUTPUT)).zip(targets.tokens.chunks(width(&TOKEN_GROUPS)));

@@ -13,7 +13,8 @@ use rand::seq::IndexedRandom;
 
 use super::clip::{Clip, Direction, Event};
 use super::scene::{Colour, Object, Place, Scene, Shape, Size, Split, Variety};
-use super::words::{Relation, differ, listed, number, plural, sentence, with_article};
+use super::words::{Relation, differ, listed, plural, sentence, with_article};
+use crate::domain::numbers::number;
 
 /// Most shapes of a scene that is described: more would take too long to say.
 const LISTED_MAX: usize = 3;
@@ -373,7 +374,7 @@ pub fn clip_case(rng: &mut StdRng, split: Split) -> (Clip, String, String) {
 /// What happens in a clip, in one sentence.
 fn told(clip: &Clip) -> String {
     let shape = clip.objects[0].shape.word();
-    let at = |second: u32| format!("at second {}", number(second as usize));
+    let at = |second: u32| format!("at second {}", number(second as i32));
     match clip.event {
         Event::Nothing => "Nothing changed.".to_string(),
         Event::Moves(direction, _) => format!("The {shape} moved {}.", direction.word()),
@@ -415,7 +416,7 @@ fn how_many(rng: &mut StdRng, objects: &[Object]) -> (String, String) {
             (objects.iter().filter(|o| o.colour == colour).count(), format!("{} shapes", colour.word()))
         }
     };
-    (way(rng, HOW_MANY, &[("{a}", &name)]), format!("The number of {name} is {}.", number(counted)))
+    (way(rng, HOW_MANY, &[("{a}", &name)]), format!("The number of {name} is {}.", number(counted as i32)))
 }
 
 fn bigger(rng: &mut StdRng, objects: &[Object]) -> (String, String) {

@@ -13,8 +13,9 @@ use super::clip::{Direction, Happening};
 use super::questions::plain_relations;
 use super::sample::Sample;
 use super::scene::{Colour, OBJECTS_MAX, Object, Place, SIDE, Shape, Size};
-use super::words::{Relation, number};
+use super::words::Relation;
 use crate::brain::shape::WIDTH;
+use crate::domain::numbers::number;
 use crate::word_vectors::{WordVectors, add};
 
 /// Of a patch: the covering object's shape, colour, what happens to it, its place, and in which direction its centre lies;
@@ -163,7 +164,7 @@ impl Names {
         let either = |index: usize| std::iter::once(none.clone()).chain(free(index, 1)).collect::<Vec<_>>();
         let vectors = [
             either(0),
-            (0..=OBJECTS_MAX).map(|count| words(&[number(count)])).collect(),
+            (0..=OBJECTS_MAX as i32).map(|count| words(&[number(count).as_str()])).collect(),
             Shape::ALL.iter().map(|shape| words(&[shape.word()])).collect(),
             Colour::ALL.iter().map(|colour| words(&[colour.word()])).collect(),
             vec![words(&["smaller"]), words(&["bigger"])],

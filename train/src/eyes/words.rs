@@ -1,9 +1,6 @@
-//! How shapes, numbers and relations are said.
+//! How shapes and relations are said.
 
 use super::scene::{Object, Place, Shape};
-
-/// Numbers that are said as words.
-const NUMBERS: [&str; 7] = ["zero", "one", "two", "three", "four", "five", "six"];
 
 /// Where one shape is, seen from another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,14 +48,6 @@ impl Relation {
             Relation::Below => a.y - b.y,
         }
     }
-}
-
-/// "zero", "one", "two".
-///
-/// # Panics
-/// Above six.
-pub fn number(count: usize) -> &'static str {
-    NUMBERS[count]
 }
 
 /// "circles", "crosses".

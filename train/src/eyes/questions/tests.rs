@@ -146,7 +146,7 @@ fn what_happens_in_a_clip_is_told_and_shown_by_the_unit_of_its_second() {
             assert!(states.iter().enumerate().all(|(index, [first, second])| index == unit || first == second));
             assert!(states[unit][1] != states[unit - 1][1], "{words}");
             assert_eq!(states[unit][0] != states[unit][1], clip.happening(clip.live_times()[unit]).is_some(), "{words}");
-            assert!(words.ends_with(&format!("at second {}.", number(unit))), "{words}");
+            assert!(words.ends_with(&format!("at second {}.", number(unit as i32))), "{words}");
         }
     }
     assert!(["moved", "turned", "disappeared"].iter().all(|verb| told_of.contains(*verb)), "{told_of:?}");
