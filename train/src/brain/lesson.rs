@@ -12,7 +12,7 @@ use super::sample::{Perceived, Sample, Sampler, answer, typed};
 use super::shape::WIDTH;
 use super::tokenizer_file::written;
 use crate::domain::conversation::{memory_over_four, words};
-use crate::domain::{Conversation, Split};
+use crate::domain::{Conversation, Skill, Split};
 
 /// Share of long conversations that tell something in the first turn and ask for it in the fourth.
 const MEMORY_SHARE: f64 = 0.12;
@@ -30,12 +30,16 @@ const SPOKEN_EXCHANGES_MAX: usize = 3;
 /// text has "a yellow circle".
 const READ_ALOUD_SHARE: f64 = 0.3;
 /// Shares of what is seen that are asked about aloud, and answered aloud: as soon as there are lessons of that kind. A picture
-/// is long to read; where its answers are written, it is learnt from up to seven times.
+/// is long to read; where its answers are written, it is learnt from up to seven times. Answered aloud, a list has the codes of
+/// a phrase between two of its shapes: what was named before the codes must be looked past, and only these lessons ask for that.
 const SEEN_HEARD_SHARE: f64 = 0.2;
-const SEEN_SPOKEN_SHARE: f64 = 0.12;
+const SEEN_SPOKEN_SHARE: f64 = 0.35;
+/// Share of heard conversations of one exchange that are drawn until they ask for a sentence to be repeated: in others a word
+/// that is heard badly may be guessed from its neighbours.
+const REPEAT_SHARE: f64 = 0.3;
 /// Most phrases that are read aloud in place of one answer.
 const READ_ALOUD_MAX: usize = 6;
-/// Draws until every answer of a conversation can be spoken, at most so often.
+/// Draws until a conversation is as it is wanted and every answer can be spoken, at most so often.
 const DRAWS_MAX: usize = 200;
 
 /// What lessons are made with.
@@ -98,7 +102,10 @@ impl Teacher {
     fn conversation(&mut self, kind: Kind, mix: &Mix, rng: &mut StdRng) -> Result<Sample> {
         let spoken = matches!(kind, Kind::Speaking | Kind::Talking);
         let heard = matches!(kind, Kind::Listening | Kind::Talking);
-        let conversation = self.draw(spoken, mix.exchanges_max, rng);
+        let repeat = heard && rng.random_bool(REPEAT_SHARE);
+        let exchanges_max = if repeat { 1 } else { mix.exchanges_max };
+        let wanted = |c: &Conversation| !repeat || c.exchanges[0].skill == Skill::Repeat;
+        let conversation = self.draw(spoken, exchanges_max, wanted, rng);
         let as_typed = rng.random_bool(0.25);
         let read_aloud = spoken && rng.random_bool(READ_ALOUD_SHARE);
         let (mut messages, mut perceived) = (Vec::new(), Perceived::default());
@@ -111,8 +118,8 @@ impl Teacher {
         Ok(if read_aloud { sample.speech_alone() } else { sample })
     }
 
-    /// A conversation; one that shall be spoken is short and has answers with codes.
-    fn draw(&self, spoken: bool, exchanges_max: usize, rng: &mut StdRng) -> Conversation {
+    /// A conversation that is `wanted`; one that shall be spoken is short and has answers with codes.
+    fn draw(&self, spoken: bool, exchanges_max: usize, wanted: impl Fn(&Conversation) -> bool, rng: &mut StdRng) -> Conversation {
         let can_say = |c: &Conversation| c.exchanges.iter().all(|e| self.replies.as_ref().is_some_and(|r| r.can_say(&e.reply)));
         for _ in 0..DRAWS_MAX {
             let long = rng.random_bool(0.4);
@@ -123,7 +130,7 @@ impl Teacher {
                 let exchanges = if long { rng.random_range(1..=most) } else { 1 };
                 Conversation::draw(rng, exchanges, Split::Training)
             };
-            if !spoken || can_say(&conversation) {
+            if wanted(&conversation) && (!spoken || can_say(&conversation)) {
                 return conversation;
             }
         }
@@ -135,7 +142,7 @@ impl Teacher {
         let heard = mix.listening > 0.0 && rng.random_bool(SEEN_HEARD_SHARE);
         let spoken = mix.talking > 0.0 && rng.random_bool(SEEN_SPOKEN_SHARE);
         let (mut messages, mut perceived) = (Vec::new(), Perceived::default());
-        let around = if rng.random_bool(AROUND_SHARE) { self.draw(spoken, mix.exchanges_max, rng).exchanges } else { Vec::new() };
+        let around = if rng.random_bool(AROUND_SHARE) { self.draw(spoken, mix.exchanges_max, |_| true, rng).exchanges } else { Vec::new() };
         let place = rng.random_range(0..=around.len());
         // Typed questions are short; spoken ones in sum as long as a spoken conversation.
         let read_aloud = spoken && rng.random_bool(READ_ALOUD_SHARE);

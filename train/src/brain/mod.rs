@@ -98,7 +98,7 @@ pub fn run(options: &Options, folders: &Folders) -> Result<()> {
     let stages: Vec<_> = curriculum::STAGES.into_iter().skip(over).filter(wanted).collect();
     let needs = |part: fn(&curriculum::Mix) -> f64| stages.iter().any(|stage| part(&stage.mix) > 0.0);
     let speaks = prefers || needs(|mix| mix.speaking + mix.talking);
-    let hears = needs(|mix| mix.listening + mix.talking);
+    let hears = prefers || needs(|mix| mix.listening + mix.talking);
     let sees = needs(|mix| mix.seeing);
     ensure!(
         !hears || folders.model.join("audio/audio_encoder.safetensors").exists(),

@@ -1,7 +1,7 @@
 //! How a spoken answer is cut into phrases: "The kitchen light" and "is now on.".
 //!
 //! The model writes the words of a phrase and `</pause>`, speaks them to their end, and goes on with the next. The voice
-//! speaks each phrase by itself, so that a phrase has the same codes in every answer: some 1,600 of them make up
+//! speaks each phrase by itself, so that a phrase has the same codes in every answer: fewer than 2,000 of them make up
 //! all that kitten can say (docs/decisions/0012).
 
 /// Words that lean on what follows: a phrase begins with them and does not end with them.

@@ -32,6 +32,8 @@ use crate::stage::{Folders, LearningRate, Stage};
 
 /// Scale of the preference, which also holds the model near where it was.
 const TAU: f64 = 0.1;
+/// Share of questions that are heard; the others are typed. What the model mishears it also answers wrong in its own ways.
+const HEARD_SHARE: f64 = 0.6;
 /// Answers for each prompt.
 const ANSWERS: usize = 6;
 /// Pairs of a step.
@@ -103,15 +105,20 @@ fn draw(brain: &Brain, config: &BackboneConfig, teacher: &Teacher, rng: &mut Std
     if !teacher.replies.as_ref().is_some_and(|replies| replies.can_say(&exchange.reply)) {
         return Ok(None);
     }
-    let question = typed(&exchange.user);
+    let mut perceived = Perceived::default();
+    let question = if rng.random_bool(HEARD_SHARE) {
+        Message { role: Role::User, items: vec![teacher.perception.hear(&exchange.user, &mut perceived, rng)?] }
+    } else {
+        typed(&exchange.user)
+    };
     let rows = teacher.sampler.prompt(std::slice::from_ref(&question), true)?;
-    let prompt = Prompt { rows, perceived: Perceived::default(), heard: teacher.heard };
+    let prompt = Prompt { rows, perceived, heard: teacher.heard };
     let answers = rollouts(brain, config, &teacher.sampler, &prompt, ANSWERS, TEMPERATURE, rng)?;
-    pair(teacher, &question, &exchange.reply, &answers)
+    pair(teacher, &question, &prompt.perceived, &exchange.reply, &answers)
 }
 
 /// The best and the worst of some answers, if they differ enough.
-fn pair(teacher: &Teacher, question: &Message, wanted: &str, answers: &[Rollout]) -> Result<Option<Pair>> {
+fn pair(teacher: &Teacher, question: &Message, perceived: &Perceived, wanted: &str, answers: &[Rollout]) -> Result<Option<Pair>> {
     let Some(Message { items, .. }) = teacher.replies.as_ref().and_then(|replies| replies.say(wanted)) else { return Ok(None) };
     let Some(Item::Spoken { segments, .. }) = items.first() else { return Ok(None) };
     let semantic = |segments: &[Vec<CodecCodes>]| -> Vec<u32> { segments.iter().flatten().map(|frame| frame[0]).collect() };
@@ -127,14 +134,14 @@ fn pair(teacher: &Teacher, question: &Message, wanted: &str, answers: &[Rollout]
     if *least >= 1.0 || most - least < DIFFERENCE_MIN {
         return Ok(None);
     }
-    let told = |answer| told(&teacher.sampler, question, answer, teacher.heard);
+    let told = |answer| told(&teacher.sampler, question, perceived, answer, teacher.heard);
     Ok(Some(Pair { better: told(better)?, worse: told(worse)? }))
 }
 
-fn told(sampler: &Sampler, question: &Message, answer: &Rollout, heard: usize) -> Result<Sample> {
+fn told(sampler: &Sampler, question: &Message, perceived: &Perceived, answer: &Rollout, heard: usize) -> Result<Sample> {
     let (text, segments) = answer.spoken.clone().context("only whole answers are ranked")?;
     let answer = Message { role: Role::VoiceAssistant, items: vec![Item::Spoken { text, segments }] };
-    sampler.sample(&[question.clone(), answer], Perceived::default(), heard, WIDTH)
+    sampler.sample(&[question.clone(), answer], perceived.clone(), heard, WIDTH)
 }
 
 /// Log probability of each sample's answer by each head.

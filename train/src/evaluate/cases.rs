@@ -19,7 +19,7 @@ use crate::voices::listening::{Condition, Listening};
 const SEED: u64 = 4242;
 
 /// Cases that are counted together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Group {
     /// Spoken by voices of the training.
     Voices,
@@ -83,15 +83,22 @@ pub struct Case {
     pub wanted: String,
 }
 
-/// Draws `share` of the cases of each group.
+impl Case {
+    /// How the last question was asked.
+    pub fn way(&self) -> &'static str {
+        if self.turns.last().is_some_and(|turn| turn.sound.is_none()) { "typed" } else { "aloud" }
+    }
+}
+
+/// Draws `share` of the cases of each of `groups`; which they are does not change with the other groups.
 ///
 /// # Errors
 /// When a sentence cannot be rendered or the eyes cannot be opened.
-pub fn draw(folders: &Folders, share: f64) -> Result<Vec<Case>> {
+pub fn draw(folders: &Folders, groups: &[Group], share: f64) -> Result<Vec<Case>> {
     let listening = Corpus::open(folders, SHARDS)?.listening;
     let sight = Sight::open(&folders.model)?;
     let mut cases = Vec::new();
-    for (index, group) in Group::ALL.into_iter().enumerate() {
+    for (index, group) in Group::ALL.into_iter().enumerate().filter(|(_, group)| groups.contains(group)) {
         let mut rng = StdRng::seed_from_u64(SEED + index as u64);
         for number in 0..(group.count() as f64 * share).ceil() as usize {
             cases.push(match group {

@@ -40,6 +40,9 @@ pub struct Options {
     /// Write the figures on the model card.
     #[arg(long)]
     card: bool,
+    /// Only these groups of cases, and nothing else: for a look on the way.
+    #[arg(long, value_enum, conflicts_with_all = ["card", "judge", "json"])]
+    group: Vec<Group>,
     /// Show every wrong answer.
     #[arg(long)]
     verbose: bool,
@@ -54,7 +57,8 @@ const JUDGED: usize = 60;
 /// When the checkpoint is not complete, or a case cannot be made.
 pub fn run(options: &Options, folders: &Folders) -> Result<()> {
     let kitten = Kitten::open(&folders.model)?;
-    let cases = cases::draw(folders, options.share)?;
+    let groups = if options.group.is_empty() { Group::ALL.to_vec() } else { options.group.clone() };
+    let cases = cases::draw(folders, &groups, options.share)?;
     eprintln!("{} cases", cases.len());
     let answered: Vec<(Case, kitten::Answer)> = cases
         .into_par_iter()
@@ -64,13 +68,17 @@ pub fn run(options: &Options, folders: &Folders) -> Result<()> {
         })
         .collect::<Result<_>>()?;
     let mut report = Report::default();
-    for group in Group::ALL {
+    for group in groups {
         let of_group: Vec<_> = answered.iter().filter(|(case, _)| case.group == group).collect();
         let right = of_group.iter().filter(|(case, answer)| answer.text == case.wanted).count();
         report.add(Measured::share(group.name(), right, of_group.len(), group.bar()));
         for (case, answer) in of_group.iter().filter(|(case, answer)| options.verbose && answer.text != case.wanted) {
-            println!("  {}: {} -> {} (not: {})", group.name(), case.asked, answer.text, case.wanted);
+            println!("  {}: {} ({}) -> {} (not: {})", group.name(), case.asked, case.way(), answer.text, case.wanted);
         }
+    }
+    if !options.group.is_empty() {
+        println!("{report}");
+        return Ok(());
     }
     if let Some(judge) = &options.judge {
         let spoken: Vec<_> = answered

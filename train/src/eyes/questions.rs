@@ -18,6 +18,8 @@ use crate::domain::numbers::number;
 
 /// Most shapes of a scene that is described: more would take too long to say.
 const LISTED_MAX: usize = 3;
+/// How much more often lessons ask for the longest lists: in them a shape may be named again instead of the next.
+const LONG_LIST: f32 = 4.0;
 /// By how many pixels a relation must hold to be asked for.
 const PLAIN_DISTANCE: f32 = 30.0;
 
@@ -235,7 +237,9 @@ impl PictureKind {
     /// Any question that a lesson asks about these shapes, and its answer.
     pub fn learnt_about(rng: &mut StdRng, objects: &[Object]) -> (String, String) {
         let kinds: Vec<Self> = Self::ALL.into_iter().filter(|kind| kind.fits(objects)).collect();
-        kinds.choose_weighted(rng, |kind| kind.often_learnt()).expect("they can always be counted").ask(rng, objects)
+        let long = |kind: Self| kind == Self::What && objects.len() == LISTED_MAX;
+        let often = |kind: &Self| kind.often_learnt() * if long(*kind) { LONG_LIST } else { 1.0 };
+        kinds.choose_weighted(rng, often).expect("they can always be counted").ask(rng, objects)
     }
 
     fn ask(self, rng: &mut StdRng, objects: &[Object]) -> (String, String) {
