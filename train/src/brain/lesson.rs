@@ -32,9 +32,9 @@ const READ_ALOUD_SHARE: f64 = 0.3;
 /// Shares of what is seen that are asked about aloud, and answered aloud: as soon as there are lessons of that kind. A picture
 /// is long to read; where its answers are written, it is learnt from up to seven times. Answered aloud, a list has the codes of
 /// a phrase between two of its shapes: what was named before the codes must be looked past, and only these lessons ask for that.
-const SEEN_HEARD_SHARE: f64 = 0.2;
+const SEEN_HEARD_SHARE: f64 = 0.35;
 const SEEN_SPOKEN_SHARE: f64 = 0.35;
-/// Share of heard conversations of one exchange that are drawn until they ask for a sentence to be repeated: in others a word
+/// Share of heard conversations that are a single sentence to be repeated, beside those that come by chance: in others a word
 /// that is heard badly may be guessed from its neighbours.
 const REPEAT_SHARE: f64 = 0.3;
 /// Most phrases that are read aloud in place of one answer.
