@@ -103,9 +103,8 @@ impl Teacher {
         let spoken = matches!(kind, Kind::Speaking | Kind::Talking);
         let heard = matches!(kind, Kind::Listening | Kind::Talking);
         let repeat = heard && rng.random_bool(REPEAT_SHARE);
-        let exchanges_max = if repeat { 1 } else { mix.exchanges_max };
-        let wanted = |c: &Conversation| !repeat || c.exchanges[0].skill == Skill::Repeat;
-        let conversation = self.draw(spoken, exchanges_max, wanted, rng);
+        let (exchanges_max, skill) = if repeat { (1, Some(Skill::Repeat)) } else { (mix.exchanges_max, None) };
+        let conversation = self.draw(spoken, exchanges_max, skill, rng);
         let as_typed = rng.random_bool(0.25);
         let read_aloud = spoken && rng.random_bool(READ_ALOUD_SHARE);
         let (mut messages, mut perceived) = (Vec::new(), Perceived::default());
@@ -118,8 +117,9 @@ impl Teacher {
         Ok(if read_aloud { sample.speech_alone() } else { sample })
     }
 
-    /// A conversation that is `wanted`; one that shall be spoken is short and has answers with codes.
-    fn draw(&self, spoken: bool, exchanges_max: usize, wanted: impl Fn(&Conversation) -> bool, rng: &mut StdRng) -> Conversation {
+    /// A conversation, of one skill alone if one is named; one that shall be spoken is short and has answers with codes.
+    fn draw(&self, spoken: bool, exchanges_max: usize, skill: Option<Skill>, rng: &mut StdRng) -> Conversation {
+        let wanted = |c: &Conversation| skill.is_none_or(|skill| c.exchanges.iter().all(|e| e.skill == skill));
         let can_say = |c: &Conversation| c.exchanges.iter().all(|e| self.replies.as_ref().is_some_and(|r| r.can_say(&e.reply)));
         for _ in 0..DRAWS_MAX {
             let long = rng.random_bool(0.4);
@@ -142,7 +142,7 @@ impl Teacher {
         let heard = mix.listening > 0.0 && rng.random_bool(SEEN_HEARD_SHARE);
         let spoken = mix.talking > 0.0 && rng.random_bool(SEEN_SPOKEN_SHARE);
         let (mut messages, mut perceived) = (Vec::new(), Perceived::default());
-        let around = if rng.random_bool(AROUND_SHARE) { self.draw(spoken, mix.exchanges_max, |_| true, rng).exchanges } else { Vec::new() };
+        let around = if rng.random_bool(AROUND_SHARE) { self.draw(spoken, mix.exchanges_max, None, rng).exchanges } else { Vec::new() };
         let place = rng.random_range(0..=around.len());
         // Typed questions are short; spoken ones in sum as long as a spoken conversation.
         let read_aloud = spoken && rng.random_bool(READ_ALOUD_SHARE);
@@ -173,7 +173,10 @@ impl Teacher {
     }
 
     /// A user's turn about nothing to be seen.
-    fn asked(&self, sentence: &str, heard: bool, perceived: &mut Perceived, rng: &mut StdRng) -> Result<Message> {
+    ///
+    /// # Errors
+    /// When it cannot be rendered.
+    pub fn asked(&self, sentence: &str, heard: bool, perceived: &mut Perceived, rng: &mut StdRng) -> Result<Message> {
         Ok(if heard { Message { role: Role::User, items: vec![self.perception.hear(sentence, perceived, rng)?] } } else { typed(sentence) })
     }
 

@@ -43,11 +43,7 @@ pub fn measure(brain: &Brain, teacher: &mut Teacher, mix: &Mix) -> Result<String
                 if index % 4 == 0 { memory_over_four(&mut rng, Split::HeldOut) } else { Conversation::draw(&mut rng, 1, Split::HeldOut) };
             let (mut messages, mut perceived) = (Vec::new(), Perceived::default());
             for exchange in &conversation.exchanges {
-                messages.push(if heard {
-                    Message { role: Role::User, items: vec![teacher.perception.hear(&exchange.user, &mut perceived, &mut rng)?] }
-                } else {
-                    typed(&exchange.user)
-                });
+                messages.push(teacher.asked(&exchange.user, heard, &mut perceived, &mut rng)?);
                 messages.push(answer(&exchange.reply));
             }
             messages.pop();

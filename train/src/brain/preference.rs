@@ -24,7 +24,7 @@ use super::batch::Batch;
 use super::lesson::Teacher;
 use super::model::{Brain, BrainFiles};
 use super::rollout::{Prompt, Rollout, Temperature, rollouts};
-use super::sample::{Perceived, Sample, Sampler, typed};
+use super::sample::{Perceived, Sample, Sampler};
 use super::shape::{SEED, WIDTH};
 use crate::ctc::edits;
 use crate::domain::{Conversation, Split};
@@ -106,11 +106,7 @@ fn draw(brain: &Brain, config: &BackboneConfig, teacher: &Teacher, rng: &mut Std
         return Ok(None);
     }
     let mut perceived = Perceived::default();
-    let question = if rng.random_bool(HEARD_SHARE) {
-        Message { role: Role::User, items: vec![teacher.perception.hear(&exchange.user, &mut perceived, rng)?] }
-    } else {
-        typed(&exchange.user)
-    };
+    let question = teacher.asked(&exchange.user, rng.random_bool(HEARD_SHARE), &mut perceived, rng)?;
     let rows = teacher.sampler.prompt(std::slice::from_ref(&question), true)?;
     let prompt = Prompt { rows, perceived, heard: teacher.heard };
     let answers = rollouts(brain, config, &teacher.sampler, &prompt, ANSWERS, TEMPERATURE, rng)?;
