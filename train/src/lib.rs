@@ -14,6 +14,7 @@
 //! | [`word_vectors`] | the language model's vectors of words, which ears and eyes aim at |
 //! | [`adamw`] | the optimiser of every stage |
 //! | [`shares`] | the batches of a step, side by side |
+//! | [`transplant`] | values of one network in another |
 //! | [`stage`] | what every stage of the training shares: where files lie, learning rate, progress, stopping and going on |
 
 #![allow(
@@ -32,5 +33,6 @@ pub mod eyes;
 pub mod phones;
 pub mod shares;
 pub mod stage;
+pub mod transplant;
 pub mod voices;
 pub mod word_vectors;

@@ -25,6 +25,7 @@ use super::principal::Principal;
 use super::shape::{GROUP_CODES, LATENT, SEARCH, SEED, Shapes};
 use crate::adamw::{AdamW, Settings};
 use crate::stage::{Folders, LearningRate, Stage};
+use crate::transplant;
 
 /// Log-mel vectors of a frame.
 const HOPS: usize = 6;
@@ -193,7 +194,7 @@ pub fn trained(folders: &Folders, shapes: &Shapes, weights: &Weights) -> Result<
     let checkpoint = Checkpoint::open(&folders.state(TRAINED, PUBLISHED))?;
     let from = load(&Weights::from_checkpoint(&checkpoint, weights.device(), DType::F32), shapes)?;
     let (encoder, quantizer) = load(weights, shapes)?;
-    Ok((super::transplant::values(&from.0, encoder), super::transplant::values(&from.1, quantizer)))
+    Ok((transplant::values(&from.0, encoder), transplant::values(&from.1, quantizer)))
 }
 
 #[cfg(test)]

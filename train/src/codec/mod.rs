@@ -10,7 +10,7 @@
 //! | [`acoustic`] | second stage: how it sounds, and its codes |
 //! | [`codes`] | sentences as codes, for the decoder and for the language model |
 //! | [`decoder`], [`spectral`], [`hearing`] | third stage: codes to sound, by spectra and by what a listener hears |
-//! | [`publish`], [`transplant`] | the files of the checkpoint |
+//! | [`publish`] | the files of the checkpoint |
 //! | [`evaluate`] | what is understood behind the codec |
 
 pub mod acoustic;
@@ -27,7 +27,6 @@ pub mod semantic;
 pub mod sentences;
 pub mod shape;
 pub mod spectral;
-pub mod transplant;
 
 use std::path::PathBuf;
 

@@ -9,9 +9,9 @@ use caracal_kernels::Weights;
 use caracal_kernels::checkpoint::StoredDtype;
 
 use super::shape::{DECODER, ENCODER, SEED, Shapes};
-use super::transplant;
 use super::{acoustic, semantic};
 use crate::stage::Folders;
+use crate::transplant;
 
 /// The codec's folder in the checkpoint.
 pub fn folder(folders: &Folders) -> PathBuf {

@@ -24,6 +24,7 @@ use crate::adamw::{AdamW, Settings};
 use crate::ctc::{ctc_loss, edits, greedy};
 use crate::phones::Phones;
 use crate::stage::{Folders, LearningRate, Stage};
+use crate::transplant;
 
 /// Rows of logits for each frame.
 const SLOTS: usize = 3;
@@ -171,5 +172,5 @@ pub fn trained(folders: &Folders, shapes: &Shapes, weights: &Weights) -> Result<
     let source = Weights::from_checkpoint(&checkpoint, weights.device(), DType::F32);
     let from = SemanticTokenizer::load(&source.at("semantic_tokenizer"), &shapes.semantic, Path::new("."))?.encoder;
     let to = SemanticTokenizer::load(&weights.at("semantic_tokenizer"), &shapes.semantic, Path::new("."))?.encoder;
-    Ok(super::transplant::values(&from, to))
+    Ok(transplant::values(&from, to))
 }

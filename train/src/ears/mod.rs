@@ -22,6 +22,8 @@ pub mod sounds;
 pub mod training;
 pub mod units;
 
+use std::path::PathBuf;
+
 use anyhow::Result;
 
 use crate::stage::Folders;
@@ -35,6 +37,9 @@ pub struct Options {
     /// Only render the spoken sentences.
     #[arg(long, conflicts_with = "evaluate")]
     render: bool,
+    /// Train nothing; publish the mean of the trained encoder and of the one in this file, where the same training ended before.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["evaluate", "render"])]
+    mean_with: Option<PathBuf>,
     /// Rendered sentences to learn from, in shards of 500.
     #[arg(long, default_value_t = corpus::SHARDS)]
     shards: usize,
@@ -53,8 +58,10 @@ pub fn run(options: &Options, folders: &Folders) -> Result<()> {
     if options.render {
         return Ok(());
     }
-    if !options.evaluate {
-        training::run(folders, &corpus, options.steps)?;
+    match &options.mean_with {
+        Some(file) => training::publish_mean(folders, file)?,
+        None if options.evaluate => {}
+        None => training::run(folders, &corpus, options.steps)?,
     }
     evaluation::print(folders, &corpus.listening)
 }

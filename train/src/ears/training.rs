@@ -19,9 +19,13 @@ use crate::adamw::{AdamW, Settings};
 use crate::ctc::ctc_loss;
 use crate::shares::{SHARES, Workers};
 use crate::stage::{Folders, LearningRate, Stage, rng};
+use crate::transplant;
 
 /// Steps of training.
 pub const STEPS: usize = 28_000;
+/// What training goes on from, below the work folder, and the encoder in the checkpoint.
+const STATE: &str = "ears.safetensors";
+const PUBLISHED: &str = "audio/audio_encoder.safetensors";
 /// Utterances of a step, of all shares together.
 const UTTERANCES: usize = 24;
 /// Utterances that the statistics are computed from.
@@ -62,9 +66,9 @@ pub fn run(folders: &Folders, corpus: &Corpus, steps: usize) -> Result<()> {
         let front_end = layout::write_front_end_config(&folder)?;
         layout::write_statistics(&folder, &front_end, corpus.heard(STATISTICS_UTTERANCES, SEED)?.into_iter())?
     };
-    let state = folders.work.join("ears.safetensors");
+    let state = folders.work.join(STATE);
     let device = Device::flex().autodiff();
-    let before = folders.state("ears.safetensors", "audio/audio_encoder.safetensors");
+    let before = folders.state(STATE, PUBLISHED);
     let checkpoint = if stage.resumed() { Some(Checkpoint::open(&before)?) } else { None };
     let weights = match &checkpoint {
         Some(checkpoint) => Weights::from_checkpoint(checkpoint, &device, DType::F32),
@@ -111,6 +115,21 @@ pub fn run(folders: &Folders, corpus: &Corpus, steps: usize) -> Result<()> {
         }
         Ok(())
     })
+}
+
+/// Publishes the mean of the trained encoder and of the one in `file`.
+///
+/// # Errors
+/// When one of them is no encoder of this shape, or a file cannot be written.
+pub fn publish_mean(folders: &Folders, file: &Path) -> Result<()> {
+    let folder = layout::folder(folders);
+    let config = AudioEncoderConfig::read(&folder.join("config.json"))?;
+    let (trained, earlier) = (Checkpoint::open(&folders.state(STATE, PUBLISHED))?, Checkpoint::open(file)?);
+    let device = Device::flex();
+    let weights = Weights::from_checkpoint(&trained, &device, DType::F32);
+    let other = AudioEncoder::load(&Weights::from_checkpoint(&earlier, &device, DType::F32), &config)?;
+    let encoder = transplant::mean(&other, AudioEncoder::load(&weights, &config)?);
+    Ok(weights.save(&encoder, &folders.model.join(PUBLISHED), StoredDtype::Bf16)?)
 }
 
 /// What one share of a step gives.

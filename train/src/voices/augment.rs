@@ -15,13 +15,14 @@ use super::synthesiser_process::SPEECH_HZ;
 /// How often each change is made.
 const SPEED_SHARE: f32 = 0.8;
 const ROOM_SHARE: f32 = 0.4;
-const NOISE_SHARE: f32 = 0.7;
+const NOISE_SHARE: f32 = 0.75;
 const SECOND_NOISE_SHARE: f32 = 0.15;
 const BAND_SHARE: f32 = 0.35;
 const CLIP_SHARE: f32 = 0.1;
 const COLOUR_SHARE: f32 = 0.6;
 /// How far each change goes.
 const SPEED: Range<f32> = 0.85..1.15;
+/// Of two draws the noisier one: words are lost below 15 dB and not above.
 const SNR_DB: Range<f32> = 5.0..30.0;
 const LOW_PASS_HZ: Range<f32> = 3000.0..7500.0;
 const HIGH_PASS_HZ: Range<f32> = 60.0..400.0;
@@ -75,7 +76,8 @@ impl Surroundings {
         }
         for _ in 0..usize::from(noise) + usize::from(noise && second) {
             let kind = Noise::ALL.choose_weighted(rng, |kind| often_heard(*kind)).expect("the weights are positive");
-            self.noises.add(*kind, rng.random_range(SNR_DB), &mut heard, rng);
+            let ratio = rng.random_range(SNR_DB).min(rng.random_range(SNR_DB));
+            self.noises.add(*kind, ratio, &mut heard, rng);
         }
         if band {
             Band::Below(rng.random_range(LOW_PASS_HZ)).filter(&mut heard, SPEECH_HZ as f32);
