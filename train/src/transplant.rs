@@ -14,8 +14,8 @@ pub fn values<M: Module>(from: &M, to: M) -> M {
     blend(from, to, 1.0)
 }
 
-/// `to` with the mean of its parameters and of those of `from`. Two ends of one training have learnt different voices by
-/// heart and the same words (Izmailov et al. 2018, averaged weights).
+/// `to` with the mean of its parameters and of those of `from`. Only of two ends of one
+/// training (Izmailov et al. 2018): networks that began apart have nothing between them.
 ///
 /// # Panics
 /// When the two are not of the same shape.

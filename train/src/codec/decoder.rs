@@ -26,8 +26,8 @@ const FRAMES: usize = 50;
 /// The semantic table's rows start this much larger than usual, about as large as the acoustic latents beside them.
 const TABLE_SCALE: f32 = 10.0;
 
-/// Share of the clips that are phrases, where there are any. Kitten speaks phrase by phrase, and with seven in ten whole sentences
-/// lost 6.5 points of their words behind the codec; with three in ten both are understood (docs/decisions/0017).
+/// Share of the clips that are phrases, where there are any. Kitten speaks phrase by phrase, and whole sentences must
+/// be understood, too: they lost more with seven in ten (docs/decisions/0017).
 const PHRASES_SHARE: f64 = 0.3;
 
 /// Sentences that tell how soft silence is.

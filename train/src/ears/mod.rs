@@ -38,6 +38,7 @@ pub struct Options {
     #[arg(long, conflicts_with = "evaluate")]
     render: bool,
     /// Train nothing; publish the mean of the trained encoder and of the one in this file, where the same training ended before.
+    /// The state that training goes on from stays as it is.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["evaluate", "render"])]
     mean_with: Option<PathBuf>,
     /// Rendered sentences to learn from, in shards of 500.
