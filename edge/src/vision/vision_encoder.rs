@@ -81,12 +81,33 @@ impl VisionEncoder {
         tokens
     }
 
-    fn embed_batch(&self, units: &[(&VisualUnit, Grid)]) -> Vec<Tensor<2>> {
-        let grids: Vec<Grid> = units.iter().map(|(unit, _)| unit.grid).collect();
+    /// What the ViT gives for some units, before the projector.
+    ///
+    /// # Shapes
+    /// → `[patches of all units, hidden]`
+    ///
+    /// # Panics
+    /// When a unit's rows are not those of its grid.
+    pub fn patches(&self, units: &[&VisualUnit]) -> Tensor<2> {
+        let grids: Vec<Grid> = units.iter().map(|unit| unit.grid).collect();
         let patches: usize = grids.iter().map(|grid| grid.count()).sum();
-        let rows: Vec<f32> = units.iter().flat_map(|(unit, _)| unit.rows.iter().copied()).collect();
-        let rows = Tensor::from_data(TensorData::new(rows, [patches, self.patch_values]), (&self.device, self.dtype));
-        let projected = self.projector.forward(self.vit.forward(rows, &grids));
+        let rows: Vec<f32> = units.iter().flat_map(|unit| unit.rows.iter().copied()).collect();
+        self.vit.forward(Tensor::from_data(TensorData::new(rows, [patches, self.patch_values]), (&self.device, self.dtype)), &grids)
+    }
+
+    /// The tokens of such patches.
+    ///
+    /// # Shapes
+    /// `[patches, hidden]` → `[patches / 2, output]`
+    ///
+    /// # Panics
+    /// When the number of patches is odd.
+    pub fn project(&self, patches: Tensor<2>) -> Tensor<2> {
+        self.projector.forward(patches)
+    }
+
+    fn embed_batch(&self, units: &[(&VisualUnit, Grid)]) -> Vec<Tensor<2>> {
+        let projected = self.project(self.patches(&units.iter().map(|(unit, _)| *unit).collect::<Vec<_>>()));
         let mut first = 0;
         let one = |(unit, target): &(&VisualUnit, Grid)| {
             let from = unit.grid.tokens();

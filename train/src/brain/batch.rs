@@ -12,6 +12,7 @@ use rand::seq::{IndexedRandom, SliceRandom};
 
 use super::model::Brain;
 use super::sample::{Sample, Target};
+use crate::eyes::network::PAIR;
 
 /// Samples of equal length.
 #[derive(Clone, Debug)]
@@ -74,13 +75,13 @@ impl Batch {
         }
     }
 
-    /// Input rows: tables, and the projector of what is heard.
+    /// Input rows: tables, and the projectors of what is heard and seen.
     ///
     /// # Shapes
     /// `[samples * length, width]`
     ///
     /// # Panics
-    /// When the perceived rows do not fit, which [`super::sample::Sampler`] has checked.
+    /// When the perceived rows do not fit, which [`super::sample::Sampler`] has checked, or something is seen without eyes.
     pub fn embed(&self, brain: &Brain, markers: &Markers, heard: usize, device: &Device) -> Tensor<2> {
         let tensor =
             |values: &[f32], width: usize| Tensor::<2>::from_data(TensorData::new(values.to_vec(), [values.len() / width, width]), device);
@@ -89,8 +90,8 @@ impl Batch {
             features.push(Features { placeholder: markers.audio_pad, rows: brain.ears.forward(tensor(&self.audio, heard)) });
         }
         if !self.image.is_empty() {
-            let width = brain.ears.output_size();
-            features.push(Features { placeholder: markers.image_pad, rows: tensor(&self.image, width) });
+            let eyes = brain.eyes.as_ref().expect("what is seen was seen by eyes");
+            features.push(Features { placeholder: markers.image_pad, rows: eyes.forward(tensor(&self.image, PAIR / 2)) });
         }
         let ids: Vec<u32> = self.rows.iter().map(|row| row.text).collect();
         let codes: Vec<u32> = self.rows.iter().flat_map(|row| row.codes).collect();

@@ -9,10 +9,10 @@ use super::curriculum::Mix;
 use super::perception::Perception;
 use super::replies::Replies;
 use super::sample::{Perceived, Sample, Sampler, answer, typed};
-use super::shape::WIDTH;
 use super::tokenizer_file::written;
 use crate::domain::conversation::{memory_over_four, words};
 use crate::domain::{Conversation, Skill, Split};
+use crate::eyes::network::PAIR;
 
 /// Share of long conversations that tell something in the first turn and ask for it in the fourth.
 const MEMORY_SHARE: f64 = 0.12;
@@ -113,7 +113,7 @@ impl Teacher {
             messages.push(self.asked(&said, heard, &mut perceived, rng)?);
             messages.push(if read_aloud { self.recited(rng) } else { self.answered(&exchange.reply, spoken) });
         }
-        let sample = self.sampler.sample(&messages, perceived, self.heard, WIDTH)?;
+        let sample = self.sampler.sample(&messages, perceived, self.heard, PAIR)?;
         Ok(if read_aloud { sample.speech_alone() } else { sample })
     }
 
@@ -168,7 +168,7 @@ impl Teacher {
                 messages.push(self.answered(&exchange.reply, spoken));
             }
         }
-        let sample = self.sampler.sample(&messages, perceived, self.heard, WIDTH)?;
+        let sample = self.sampler.sample(&messages, perceived, self.heard, PAIR)?;
         Ok(if read_aloud { sample.speech_alone() } else { sample })
     }
 

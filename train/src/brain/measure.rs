@@ -15,9 +15,10 @@ use super::lesson::Teacher;
 use super::loss::losses;
 use super::model::Brain;
 use super::sample::{Perceived, answer, typed};
-use super::shape::{SEED, WIDTH};
+use super::shape::SEED;
 use crate::domain::conversation::memory_over_four;
 use crate::domain::{Conversation, Split};
+use crate::eyes::network::PAIR;
 use crate::eyes::questions::{ClipKind, PictureKind};
 use crate::eyes::scene;
 
@@ -108,7 +109,7 @@ fn spoken(brain: &Brain, teacher: &Teacher) -> Result<String> {
     let Some(replies) = &teacher.replies else { return Ok(String::new()) };
     let samples = replies
         .unspoken()
-        .map(|(question, answer)| teacher.sampler.sample(&[typed(question), answer], Perceived::default(), teacher.heard, WIDTH));
+        .map(|(question, answer)| teacher.sampler.sample(&[typed(question), answer], Perceived::default(), teacher.heard, PAIR));
     let samples = samples.collect::<Result<Vec<_>>>()?;
     let batch = Batch::new(samples);
     let device = brain.language.norm.weight.val().device();

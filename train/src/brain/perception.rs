@@ -122,7 +122,7 @@ impl Perception {
         let unit = |unit: &crate::eyes::features::SeenUnit| VideoUnit { seconds: unit.seconds, tokens: unit.tokens() };
         let words = crate::domain::conversation::words(&case.question);
         if !spoken {
-            perceived.image.extend(case.units.iter().flat_map(|unit| unit.rows.clone()));
+            perceived.image.extend(case.units.iter().flat_map(|unit| unit.patches.clone()));
             let seen = if case.video() {
                 Item::Video(case.units.iter().map(unit).collect())
             } else {
@@ -139,11 +139,11 @@ impl Perception {
             let (before, start) = (rng.random_range(0..=2), f64::from(rng.random_range(0..30)));
             let units: Vec<VideoUnit> =
                 (0..before + seconds).map(|index| VideoUnit { seconds: start + index as f64, tokens: case.units[0].tokens() }).collect();
-            units.iter().for_each(|_| perceived.image.extend(case.units[0].rows.clone()));
+            units.iter().for_each(|_| perceived.image.extend(case.units[0].patches.clone()));
             let strategy = caracal_shared::prompt::Strategy::Sequential { chunk_ms: DENSE_CHUNK_MS, unit_ms: SECOND_MS };
             return Ok(vec![Item::Interleaved { units, audio, strategy }]);
         }
-        perceived.image.extend(case.units.iter().flat_map(|unit| unit.rows.clone()));
+        perceived.image.extend(case.units.iter().flat_map(|unit| unit.patches.clone()));
         let seen =
             if case.video() { Item::Video(case.units.iter().map(unit).collect()) } else { Item::Image { tokens: case.units[0].tokens() } };
         Ok(vec![seen, Item::Audio { tokens: audio }])

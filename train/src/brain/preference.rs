@@ -25,9 +25,10 @@ use super::lesson::Teacher;
 use super::model::{Brain, BrainFiles};
 use super::rollout::{Prompt, Rollout, Temperature, rollouts};
 use super::sample::{Perceived, Sample, Sampler};
-use super::shape::{SEED, WIDTH};
+use super::shape::SEED;
 use crate::ctc::edits;
 use crate::domain::{Conversation, Split};
+use crate::eyes::network::PAIR;
 use crate::stage::{Folders, LearningRate, Stage};
 
 /// Scale of the preference, which also holds the model near where it was.
@@ -137,7 +138,7 @@ fn pair(teacher: &Teacher, question: &Message, perceived: &Perceived, wanted: &s
 fn told(sampler: &Sampler, question: &Message, perceived: &Perceived, answer: &Rollout, heard: usize) -> Result<Sample> {
     let (text, segments) = answer.spoken.clone().context("only whole answers are ranked")?;
     let answer = Message { role: Role::VoiceAssistant, items: vec![Item::Spoken { text, segments }] };
-    sampler.sample(&[question.clone(), answer], perceived.clone(), heard, WIDTH)
+    sampler.sample(&[question.clone(), answer], perceived.clone(), heard, PAIR)
 }
 
 /// Log probability of each sample's answer by each head.

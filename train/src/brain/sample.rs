@@ -29,7 +29,7 @@ pub struct Target {
 pub struct Perceived {
     /// Output of the audio encoder, before the projector: `[tokens, heard]`.
     pub audio: Vec<f32>,
-    /// Output of the vision projector: `[tokens, WIDTH]`.
+    /// Output of the ViT, before the projector, two patches for each token: `[tokens, PAIR]`.
     pub image: Vec<f32>,
 }
 
@@ -79,14 +79,14 @@ impl Sampler {
         &self.markers
     }
 
-    /// A whole conversation with its answers.
+    /// A whole conversation with its answers. `heard` and `seen` are the widths of what is perceived.
     ///
     /// # Errors
     /// When an item is not allowed where it stands, or the perceived rows do not fit the placeholders.
-    pub fn sample(&self, messages: &[Message], perceived: Perceived, heard: usize, width: usize) -> Result<Sample> {
+    pub fn sample(&self, messages: &[Message], perceived: Perceived, heard: usize, seen: usize) -> Result<Sample> {
         let options = PromptOptions { generation_prefix: false, ..PromptOptions::default() };
         let prompt = assemble(&self.tokenizer, &self.markers, messages, &options)?;
-        for (kind, found) in [(Embeddings::Audio, perceived.audio.len() / heard), (Embeddings::Image, perceived.image.len() / width)] {
+        for (kind, found) in [(Embeddings::Audio, perceived.audio.len() / heard), (Embeddings::Image, perceived.image.len() / seen)] {
             anyhow::ensure!(prompt.wanted(kind) == found, "{found} encoder rows for {} placeholders ({kind:?})", prompt.wanted(kind));
         }
         let mut targets = vec![Target::default(); prompt.rows.len()];
@@ -131,7 +131,7 @@ mod tests {
     use caracal_shared::tokenize::Tokenize;
 
     const HEARD: usize = 4;
-    const WIDTH: usize = 2;
+    const SEEN: usize = 2;
 
     fn sampler() -> Sampler {
         let folder = std::env::temp_dir().join(format!("caracal-sample-{}-{:?}", std::process::id(), std::thread::current().id()));
@@ -149,7 +149,7 @@ mod tests {
     #[test]
     fn the_row_before_an_answer_predicts_its_first_word_and_only_the_semantic_code_of_its_first_frame() {
         let sampler = sampler();
-        let sample = sampler.sample(&[typed("who are you"), spoken("Yes.", 6)], Perceived::default(), HEARD, WIDTH).unwrap();
+        let sample = sampler.sample(&[typed("who are you"), spoken("Yes.", 6)], Perceived::default(), HEARD, SEEN).unwrap();
         let first = sample.targets.iter().position(|target| target.text.is_some()).unwrap();
         let asked = sampler.prompt(&[typed("who are you")], true).unwrap();
         assert_eq!(first + 1, asked.len(), "the generation prefix predicts the answer");
@@ -173,7 +173,7 @@ mod tests {
         );
         let items = vec![Item::Spoken { text: text.clone(), segments: segments.clone() }];
         let turn = Message { role: Role::VoiceAssistant, items };
-        let sample = sampler.sample(&[typed("is it"), turn], Perceived::default(), HEARD, WIDTH).unwrap();
+        let sample = sampler.sample(&[typed("is it"), turn], Perceived::default(), HEARD, SEEN).unwrap();
         let steps: Vec<&Target> = sample.targets.iter().filter(|target| target.spoken).collect();
         let words: Vec<Option<u32>> = steps.iter().map(|step| step.text).collect();
         let codes: Vec<_> = steps.iter().map(|step| step.codes).collect();
@@ -189,7 +189,7 @@ mod tests {
             &[typed("my name is anna"), answer("Yes."), typed("who am i"), answer("No.")],
             Perceived::default(),
             HEARD,
-            WIDTH,
+            SEEN,
         );
         let words: Vec<u32> = sample.unwrap().targets.iter().filter_map(|target| target.text).collect();
         let text = sampler.tokenizer().decode(&words).unwrap();
@@ -199,7 +199,7 @@ mod tests {
     #[test]
     fn an_answer_that_is_read_aloud_teaches_speech_and_no_text() {
         let sampler = sampler();
-        let sample = sampler.sample(&[typed("who are you"), spoken("Yes.", 6)], Perceived::default(), HEARD, WIDTH).unwrap();
+        let sample = sampler.sample(&[typed("who are you"), spoken("Yes.", 6)], Perceived::default(), HEARD, SEEN).unwrap();
         let codes: Vec<_> = sample.targets.iter().map(|target| target.codes).collect();
         let aloud = sample.clone().speech_alone();
         assert!(aloud.targets.iter().all(|target| target.text.is_none()));
@@ -212,8 +212,8 @@ mod tests {
         let sampler = sampler();
         let heard = Message { role: Role::User, items: vec![Item::Audio { tokens: 3 }] };
         let perceived = |rows: usize| Perceived { audio: vec![0.0; rows * HEARD], image: Vec::new() };
-        assert!(sampler.sample(&[heard.clone(), answer("Yes.")], perceived(3), HEARD, WIDTH).is_ok());
-        let error = sampler.sample(&[heard, answer("Yes.")], perceived(2), HEARD, WIDTH).unwrap_err();
+        assert!(sampler.sample(&[heard.clone(), answer("Yes.")], perceived(3), HEARD, SEEN).is_ok());
+        let error = sampler.sample(&[heard, answer("Yes.")], perceived(2), HEARD, SEEN).unwrap_err();
         assert!(error.to_string().contains("2 encoder rows for 3 placeholders"), "{error}");
     }
 }

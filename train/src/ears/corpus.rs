@@ -1,6 +1,6 @@
 //! Spoken training sentences and their surroundings, as batches.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use caracal_edge::audio::{FrontEnd, Waveform};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -19,6 +19,8 @@ use crate::voices::voice::Voice;
 pub const SHARDS: usize = 46;
 /// Shards that Caracal's own voice speaks.
 const OWN_VOICE_SHARDS: u64 = 12;
+/// Shards of words to be repeated: no neighbour tells which word it was, so each must be heard by itself.
+const REPEATED_SHARDS: u64 = 12;
 /// What the sentences and their voices are drawn from.
 const SEED: u64 = 11;
 /// Longest utterance of a batch, in rows of 80 ms: longer ones are drawn again.
@@ -84,6 +86,9 @@ impl Corpus {
         for shard in 0..OWN_VOICE_SHARDS {
             library.extend(&speech, &format!("own-voice-{shard:04}"), || own_voice(folders, &units, shard))?;
         }
+        for shard in 0..REPEATED_SHARDS {
+            library.extend(&speech, &format!("repeated-{shard:04}"), || repeated(shard))?;
+        }
         Ok(Self { units, listening: Listening::new(library)? })
     }
 
@@ -140,6 +145,18 @@ fn own_voice(folders: &Folders, units: &Units, shard: u64) -> Result<Vec<(String
     let mut rng = StdRng::seed_from_u64(SEED ^ ((shard + 1) << 32));
     let texts: Vec<String> = (0..SHARD).map(|_| sentences::of_training(&mut rng, units)).collect();
     piper::speak(folders, &texts)?.into_iter().map(|spoken| Ok((spoken.text, "piper joe".into(), read_wav(&spoken.wav)?))).collect()
+}
+
+/// A shard of words to be repeated, in the voices of training.
+fn repeated(shard: u64) -> Result<Vec<(String, String, Vec<i16>)>> {
+    let first = shard * SHARD as u64;
+    let spoken = |index: u64| {
+        let mut rng = StdRng::seed_from_u64(SEED ^ ((index + 1) << 20));
+        let (text, voice) = (sentences::to_repeat(&mut rng), Voice::of_training(&mut rng));
+        let samples = voice.render(&text).with_context(|| format!("`{text}`"))?;
+        Ok((text, voice.speaker(), samples))
+    };
+    (first..first + SHARD as u64).into_par_iter().map(spoken).collect()
 }
 
 /// Puts neighbouring bands of normalised features at their mean.

@@ -30,7 +30,7 @@ pub fn folder(folders: &Folders) -> PathBuf {
 pub fn write_encoder_config(folder: &Path, units: usize) -> Result<AudioEncoderConfig> {
     // The report's shape with small widths: memories of half a second, six last layers that look ahead, a CTC head.
     let config = json!({
-        "input_size": BANDS * (2 * SPLICE_REACH + 1), "hidden_size": HIDDEN, "proj_size": STREAM, "vocab_size": units, "nlayer": 10,
+        "input_size": BANDS * (2 * SPLICE_REACH + 1), "hidden_size": HIDDEN, "proj_size": STREAM, "vocab_size": units, "nlayer": 14,
         "num_right_layers": 6, "left_order": 6, "right_order": 1, "left_stride": 1, "right_stride": 1, "ndnn": 2, "activation": "relu6",
         "dropout": 0.0,
     });

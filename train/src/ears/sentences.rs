@@ -5,7 +5,7 @@ use rand::{Rng, SeedableRng};
 
 use super::units::Units;
 use crate::domain::conversation::words;
-use crate::domain::{Conversation, Split};
+use crate::domain::{Conversation, Mind, Split, repeat};
 use crate::eyes::questions::{clip_case, picture_case};
 use crate::eyes::scene;
 
@@ -61,6 +61,16 @@ pub fn of_training(rng: &mut StdRng, units: &Units) -> String {
     }
 }
 
+/// A sentence that asks to repeat words.
+pub fn to_repeat(rng: &mut StdRng) -> String {
+    loop {
+        let sentence = repeat::exchange(rng, &mut Mind::default()).user;
+        if Split::of(&sentence) == Split::Training {
+            return sentence;
+        }
+    }
+}
+
 /// Every word that a user may say. Some stand only in sentences that are held out: training hears these words among words
 /// in any order.
 pub fn vocabulary() -> Units {
@@ -82,6 +92,10 @@ mod tests {
             let sentence = of_training(&mut rng, &units);
             assert!(units.encode(&sentence).is_ok(), "{sentence}");
             assert_eq!(Split::of(&sentence), Split::Training, "{sentence}");
+            let repeated = to_repeat(&mut rng);
+            assert!(repeated.contains("say ") || repeated.contains("repeat "), "{repeated}");
+            assert!(units.encode(&repeated).is_ok(), "{repeated}");
+            assert_eq!(Split::of(&repeated), Split::Training, "{repeated}");
             let held_out = said(&mut rng, Split::HeldOut);
             assert_eq!(Split::of(&held_out), Split::HeldOut, "{held_out}");
             units.encode(&held_out).unwrap();

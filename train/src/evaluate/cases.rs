@@ -134,7 +134,7 @@ fn about_something_seen(group: Group, typed: bool, listening: &Listening, sight:
     let video = case.video();
     let SeenCase { units, question, answer, .. } = case;
     let question = words(&question);
-    let mut image: Vec<f32> = units.iter().flat_map(|unit| unit.rows.clone()).collect();
+    let mut image: Vec<f32> = units.iter().flat_map(|unit| sight.rows(unit)).collect();
     let timed = || units.iter().map(|unit| VideoUnit { seconds: unit.seconds, tokens: unit.tokens() }).collect::<Vec<_>>();
     let sound = if typed { None } else { Some(listening.spoken(&question, Condition::Quiet, rng)?) };
     let items = match (&sound, video) {
@@ -146,7 +146,7 @@ fn about_something_seen(group: Group, typed: bool, listening: &Listening, sight:
             let count = 1 + sound.len().div_ceil(16_000);
             let start = f64::from(rng.random_range(0..30));
             let unit = |index: usize| VideoUnit { seconds: start + index as f64, tokens: units[0].tokens() };
-            image = (0..count).flat_map(|_| units[0].rows.clone()).collect();
+            image = image.repeat(count);
             let strategy = Strategy::Sequential { chunk_ms: DENSE_CHUNK_MS, unit_ms: SECOND_MS };
             vec![Item::Interleaved { units: (0..count).map(unit).collect(), audio: 0, strategy }]
         }

@@ -17,8 +17,6 @@ use crate::voices::piper;
 const REPLIES_MAX: f64 = 10.0;
 /// Wanted word errors that the codec adds, in points.
 const ROUND_TRIP_MAX: f64 = 4.0;
-/// Recordings that are sent through the codec.
-const ROUND_TRIPS: usize = 80;
 
 /// Word error rate of spoken replies.
 ///
@@ -42,10 +40,9 @@ pub fn replies(judge: &Path, folder: &Path, spoken: &[(String, Sound)]) -> Resul
 /// # Errors
 /// When the voice or the codec cannot be had, or the judge not be run.
 pub fn codec(judge: &Path, folders: &Folders) -> Result<Measured> {
-    let mut held_out = sentences::choose(None)?.held_out;
-    held_out.truncate(ROUND_TRIPS);
+    let held_out = sentences::choose(None)?.held_out;
     let RoundTrip { before, after } = round_trip(folders, &piper::speak(folders, &held_out)?, judge)?;
-    let name = format!("codec round trip: word error rate above the recordings' own {before:.1} %, points");
+    let name = format!("codec round trip of {} sentences: word error rate above the recordings' own {before:.1} %, points", held_out.len());
     Ok(Measured::at_most(&name, after - before, ROUND_TRIP_MAX))
 }
 

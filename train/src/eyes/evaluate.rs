@@ -4,12 +4,13 @@ use std::fmt;
 use std::time::Instant;
 
 use anyhow::Result;
-use burn::tensor::{DType, Device};
-use caracal_edge::vision::{Preprocessor, RopeTable, VisionEncoder};
+use burn::tensor::Device;
+use caracal_edge::vision::Preprocessor;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
-use super::network::{Heads, OUTPUT};
+use super::lesson::STATE;
+use super::network::{Named, OUTPUT, Readings};
 use super::sample::Sample;
 use super::scene::Split;
 use super::targets::{
@@ -88,23 +89,23 @@ pub fn draw_samples(seed: u64, split: Split, count: usize, preprocessor: &Prepro
     (0..count).map(|_| Sample::draw(&mut rng, split, preprocessor)).collect()
 }
 
-/// Reads the units through the networks as they are shipped.
+/// Reads the units through the networks as this stage left them: the language model moves the shipped projector further,
+/// and the heads do not follow.
 ///
 /// # Errors
 /// When a file is missing or damaged.
 pub fn score(folders: &Folders, samples: &[Sample]) -> Result<Score> {
     let device = Device::flex();
-    let (encoder, _) = VisionEncoder::open(&folders.model, OUTPUT, &device, DType::F32, RopeTable::Demo)?;
-    let heads = Heads::open(&folders.work.join("eyes"), &device)?;
+    let named = Named::open(&folders.work.join(STATE), &device)?;
     let names = Names::of(&WordVectors::open(&folders.model)?);
     let mut score = Score::default();
     let (mut seconds, mut counted) = (0.0, [0usize; 2]);
     for sample in samples {
         let started = Instant::now();
-        let rows = encoder.embed(&[(&sample.unit, sample.unit.grid.tokens())]).remove(0);
+        let Readings { rows, tokens, .. } = named.networks.read(&[&sample.unit], &device);
         seconds += started.elapsed().as_secs_f64();
         let targets = Targets::of(std::slice::from_ref(sample), &names);
-        let values = rows.clone().into_data().try_into_vec::<f32>().expect("rows are f32");
+        let values = rows.into_data().try_into_vec::<f32>().expect("rows are f32");
         let none = TOKEN_GROUPS[OBJECT].start;
         let about = none..TOKEN_GROUPS[EMPTY].start;
         let asked = targets.tokens.chunks(width(&TOKEN_GROUPS)).map(|asked| asked[about.clone()].iter().any(|weight| *weight > 0.0));
@@ -114,7 +115,7 @@ pub fn score(folders: &Folders, samples: &[Sample]) -> Result<Score> {
             score.away[usize::from(!object)] += f64::from(away / names.mean_square);
             counted[usize::from(!object)] += 1;
         }
-        let readings = heads.read_tokens(rows).into_data().try_into_vec::<f32>().expect("readings are f32");
+        let readings = tokens.into_data().try_into_vec::<f32>().expect("readings are f32");
         score.add(sample, &targets, &readings);
         score.listen(&values, &targets, &names);
     }

@@ -1,4 +1,5 @@
-//! Scenes and clips as the language model gets them: rows of the shipped, frozen encoder, with the times of their units.
+//! Scenes and clips as the language model gets them: patches of the shipped, frozen ViT, which its projector makes rows of,
+//! with the times of their units.
 //!
 //! The language model is trained on exactly what it will see: the pictures go through the preprocessing, the encoder
 //! file and the arithmetic of inference. A clip is looked at as a live camera sees it, or as the sampling rule for a
@@ -7,14 +8,14 @@
 use std::path::Path;
 
 use anyhow::Result;
-use burn::tensor::{DType, Device, Tensor};
+use burn::tensor::{DType, Device, Tensor, TensorData};
 use caracal_edge::vision::{self, InterleavedOptions, Preprocessor, RopeTable, VisionEncoder, sample_interleaved};
 use rand::Rng;
 use rand::rngs::StdRng;
 
 use super::clip::Clip;
 use super::draw::{draw_clip, draw_scene};
-use super::network::OUTPUT;
+use super::network::{OUTPUT, PAIR};
 use super::questions::{ClipKind, PictureKind};
 use super::scene::{Object, Scene, Split};
 
@@ -23,19 +24,19 @@ pub const FILE_RATE: f64 = 25.0;
 /// Share of the clips that are seen as files; the rest comes from a live camera.
 const FILES: f64 = 0.3;
 
-/// The rows of one unit.
+/// One unit as the ViT sees it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SeenUnit {
     /// What its timestamp says; a still has none to say.
     pub seconds: f64,
-    /// `[tokens, OUTPUT]`, row-major.
-    pub rows: Vec<f32>,
+    /// `[tokens, PAIR]`, row-major: two patches for each row of the prompt.
+    pub patches: Vec<f32>,
 }
 
 impl SeenUnit {
     /// Rows that it takes in the prompt.
     pub fn tokens(&self) -> u32 {
-        (self.rows.len() / OUTPUT) as u32
+        (self.patches.len() / PAIR) as u32
     }
 }
 
@@ -98,7 +99,7 @@ impl Sight {
     /// When the config leaves no room for a drawn picture.
     pub fn still(&self, scene: &Scene) -> Result<SeenUnit> {
         let unit = self.preprocessor.still(&draw_scene(scene))?;
-        Ok(SeenUnit { seconds: 0.0, rows: self.rows(&unit) })
+        Ok(SeenUnit { seconds: 0.0, patches: self.patches(&unit) })
     }
 
     /// The units of a clip, given each unit's second and the times of its two pictures ([`live_times`],
@@ -110,7 +111,7 @@ impl Sight {
         let unit = |(seconds, pair): &(f64, [f32; 2])| {
             let [first, second] = pair.map(|time| draw_clip(clip, time));
             let unit = self.preprocessor.pair(&first, &second, 2 * times.len())?;
-            Ok(SeenUnit { seconds: *seconds, rows: self.rows(&unit) })
+            Ok(SeenUnit { seconds: *seconds, patches: self.patches(&unit) })
         };
         times.iter().map(unit).collect()
     }
@@ -150,11 +151,20 @@ impl Sight {
         Ok(SeenCase { units: self.clip(&clip, &times)?, shown: Shown::Clip(clip), question, answer })
     }
 
-    /// No pooling: kitten's limits hold a whole context of full units (see its `max_tokens_video`).
-    fn rows(&self, unit: &vision::VisualUnit) -> Vec<f32> {
-        let rows: Tensor<2> = self.encoder.embed(&[(unit, unit.grid.tokens())]).remove(0);
-        rows.into_data().try_into_vec::<f32>().expect("the encoder computes in f32")
+    /// The rows of a unit for the language model, `[tokens, OUTPUT]`. No pooling: kitten's limits hold a whole context of full
+    /// units (see its `max_tokens_video`).
+    pub fn rows(&self, unit: &SeenUnit) -> Vec<f32> {
+        let patches = [2 * unit.patches.len() / PAIR, PAIR / 2];
+        values(self.encoder.project(Tensor::from_data(TensorData::new(unit.patches.clone(), patches), (&Device::flex(), DType::F32))))
     }
+
+    fn patches(&self, unit: &vision::VisualUnit) -> Vec<f32> {
+        values(self.encoder.patches(&[unit]))
+    }
+}
+
+fn values(tensor: Tensor<2>) -> Vec<f32> {
+    tensor.into_data().try_into_vec().expect("the encoder computes in f32")
 }
 
 /// As a live camera delivers a clip: each second its start and its middle, stamped with the second.

@@ -19,6 +19,8 @@ use crate::adamw::{AdamW, Settings};
 use crate::stage::{Folders, LearningRate, Stage};
 use crate::word_vectors::WordVectors;
 
+/// What training goes on from, below the work folder.
+pub const STATE: &str = "eyes";
 /// What is drawn comes from this and the step.
 const SEED: u64 = 31;
 /// Units of a step.
@@ -35,8 +37,8 @@ pub fn train(folders: &Folders, steps: usize) -> Result<()> {
     let device = Device::flex().autodiff();
     let preprocessor = Preprocessor::new(&config().preprocess);
     let names = Names::of(&WordVectors::open(&folders.model)?);
-    let state = folders.work.join("eyes");
-    let before = folders.state("eyes", "vision");
+    let state = folders.work.join(STATE);
+    let before = folders.state(STATE, "vision");
     let mut stage = Stage::begin(folders, "eyes", steps, SEED)?;
     let mut named = if stage.resumed() { Named::open(&before, &device)? } else { Named::random(SEED, &device)? };
     let mut optimizer = AdamW::new(Settings { beta_2: 0.99, epsilon: 1e-8, weight_decay: 0.02, norm_max: 1.0, ..Settings::default() });
@@ -59,7 +61,7 @@ pub fn train(folders: &Folders, steps: usize) -> Result<()> {
     Ok(())
 }
 
-/// Scores what is shipped on units that training never sees.
+/// Scores what this stage trained on units that training never sees.
 ///
 /// # Errors
 /// When a file is missing: train first.

@@ -18,6 +18,10 @@ use super::targets::{Names, PATCH_GROUPS, TOKEN_GROUPS, Targets, width};
 
 /// Width of the language model, and so of what the projector gives.
 pub const OUTPUT: usize = crate::brain::shape::WIDTH;
+/// Width of the ViT.
+const HIDDEN: usize = 96;
+/// Width of what becomes one row: two neighbouring patches.
+pub const PAIR: usize = 2 * HIDDEN;
 /// Patches of a picture: 8 x 8 of a square one, 32 rows for the language model. It also bounds a live unit.
 pub const PATCHES_MAX: u64 = 64;
 /// Fewest patches: smaller pictures are enlarged to at least 6 x 6.
@@ -40,7 +44,7 @@ pub fn config() -> VisionConfig {
     let patch_size = 14;
     VisionConfig {
         vit: VitConfig {
-            hidden_size: 96,
+            hidden_size: HIDDEN,
             num_hidden_layers: 6,
             num_attention_heads: 4,
             intermediate_size: 384,
@@ -89,15 +93,6 @@ pub struct Networks {
 }
 
 impl Heads {
-    /// The heads alone, from a folder where [`Named::save`] wrote them, to read what the shipped networks give.
-    ///
-    /// # Errors
-    /// When the file is missing or damaged.
-    pub fn open(folder: &Path, device: &Device) -> Result<Self> {
-        let file = Checkpoint::open_part(folder, PARTS[2])?;
-        Self::load(&Weights::from_checkpoint(&file, device, DType::F32))
-    }
-
     fn load(weights: &Weights) -> Result<Self> {
         Ok(Self {
             patches: Linear::load(&weights.at("patches"), config().vit.hidden_size, width(&PATCH_GROUPS), true)?,
@@ -109,7 +104,7 @@ impl Heads {
     ///
     /// # Shapes
     /// rows: `[tokens, OUTPUT]` → `[tokens, classes of TOKEN_GROUPS]`
-    pub fn read_tokens(&self, rows: Tensor<2>) -> Tensor<2> {
+    fn read_tokens(&self, rows: Tensor<2>) -> Tensor<2> {
         self.tokens.forward(rows * READ_GAIN)
     }
 }

@@ -15,6 +15,8 @@ use super::voice::Voice;
 /// Seconds of each noise, and utterances that its babble is mixed from. In training so many that they are not learnt by heart.
 const TRAINING_NOISE: (usize, usize) = (300, 600);
 const EVALUATION_NOISE: (usize, usize) = (40, 60);
+/// Sentences of the library, from its first on, that babble is mixed from. A library that grows leaves the evaluation as it is.
+const BABBLE_SENTENCES: usize = 29_000;
 /// Ratio of speech to noise in the evaluation, in dB.
 pub const EVALUATION_SNR_DB: f32 = 10.0;
 /// What the babble and the street of the evaluation are drawn from: not the training's.
@@ -54,7 +56,7 @@ impl Listening {
         }
         let surroundings = |seed: u64, (seconds, utterances): (usize, usize)| {
             let mut rng = StdRng::seed_from_u64(seed);
-            let count = library.entries().len();
+            let count = library.entries().len().min(BABBLE_SENTENCES);
             let speech: Vec<Vec<f32>> =
                 (0..utterances).map(|_| Ok(from_pcm(&library.samples(rng.random_range(0..count))?))).collect::<Result<_>>()?;
             Ok::<_, anyhow::Error>(Surroundings::new(&speech, seconds, &mut rng))
