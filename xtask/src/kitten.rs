@@ -28,7 +28,7 @@ pub struct Eval {
     /// The judge of intelligible speech; by default the one beside the checkout, if it is there.
     #[arg(long)]
     judge: Option<PathBuf>,
-    /// Passed on: `--share`, `--json`, `--card`, `--verbose`.
+    /// Passed on: `--share`, `--seed`, `--json`, `--card`, `--verbose`.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     rest: Vec<String>,
 }

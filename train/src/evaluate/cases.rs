@@ -15,8 +15,8 @@ use crate::eyes::scene;
 use crate::stage::Folders;
 use crate::voices::listening::{Condition, Listening};
 
-/// What the cases are drawn from.
-const SEED: u64 = 4242;
+/// What the cases of the model card are drawn from.
+pub const SEED: u64 = 4242;
 
 /// Cases that are counted together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -90,16 +90,16 @@ impl Case {
     }
 }
 
-/// Draws `share` of the cases of each of `groups`; which they are does not change with the other groups.
+/// Draws `share` of the cases of each of `groups` from `seed`; which they are does not change with the other groups.
 ///
 /// # Errors
 /// When a sentence cannot be rendered or the eyes cannot be opened.
-pub fn draw(folders: &Folders, groups: &[Group], share: f64) -> Result<Vec<Case>> {
+pub fn draw(folders: &Folders, groups: &[Group], share: f64, seed: u64) -> Result<Vec<Case>> {
     let listening = Corpus::open(folders, SHARDS)?.listening;
     let sight = Sight::open(&folders.model)?;
     let mut cases = Vec::new();
     for (index, group) in Group::ALL.into_iter().enumerate().filter(|(_, group)| groups.contains(group)) {
-        let mut rng = StdRng::seed_from_u64(SEED + index as u64);
+        let mut rng = StdRng::seed_from_u64(seed + index as u64);
         for number in 0..(group.count() as f64 * share).ceil() as usize {
             cases.push(match group {
                 Group::Pictures | Group::Clips => about_something_seen(group, number % 2 == 1, &listening, &sight, &mut rng)?,

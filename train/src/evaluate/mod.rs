@@ -31,6 +31,9 @@ pub struct Options {
     /// Cases of each group, as a share of the whole evaluation.
     #[arg(long, default_value_t = 1.0)]
     share: f64,
+    /// Other cases of the same kinds than the card's, for a look at how much a figure owes to the draw.
+    #[arg(long, default_value_t = cases::SEED, conflicts_with = "card")]
+    seed: u64,
     /// The judge of intelligible speech: a script that takes a table of WAV files and words. Without it speech is not judged.
     #[arg(long)]
     judge: Option<PathBuf>,
@@ -58,7 +61,7 @@ const JUDGED: usize = 60;
 pub fn run(options: &Options, folders: &Folders) -> Result<()> {
     let kitten = Kitten::open(&folders.model)?;
     let groups = if options.group.is_empty() { Group::ALL.to_vec() } else { options.group.clone() };
-    let cases = cases::draw(folders, &groups, options.share)?;
+    let cases = cases::draw(folders, &groups, options.share, options.seed)?;
     eprintln!("{} cases", cases.len());
     let answered: Vec<(Case, kitten::Answer)> = cases
         .into_par_iter()
