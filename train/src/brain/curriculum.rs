@@ -88,7 +88,7 @@ pub const STAGES: [Lessons; 6] = [
         steps: 6000,
         rate: 8e-4,
         floor: 0.02,
-        mix: Mix { typed: 0.07, speaking: 0.08, listening: 0.24, talking: 0.18, seeing: 0.43, exchanges_max: 4 },
+        mix: Mix { typed: 0.06, speaking: 0.07, listening: 0.21, talking: 0.16, seeing: 0.5, exchanges_max: 4 },
         moves: Moves::All,
     },
 ];

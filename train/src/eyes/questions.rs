@@ -226,8 +226,8 @@ impl PictureKind {
             PictureKind::Shape => 0.7,
             PictureKind::What | PictureKind::Colour | PictureKind::Bigger => 1.0,
             PictureKind::WhatIsThere | PictureKind::Relation => 1.5,
-            PictureKind::Where => 2.5,
-            PictureKind::HowMany => 5.0,
+            PictureKind::Where => 4.0,
+            PictureKind::HowMany => 8.0,
         }
     }
 
